@@ -1,0 +1,1 @@
+//! State, leases and run records in memory; the fake.

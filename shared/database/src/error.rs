@@ -1,0 +1,110 @@
+//! Why our database failed.
+
+use snowferry_model::fault::{Blame, Fault, Retry};
+use snowferry_model::state::LedgerPosition;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a call to our database failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DatabaseError {
+    /// The database broke or refused; nothing was changed.
+    #[error("{step} {table}")]
+    Store {
+        /// What was tried, as a verb.
+        step: &'static str,
+        /// The table.
+        table: String,
+        /// Why.
+        source: BoxError,
+    },
+    /// There is no room left; nothing was changed.
+    #[error("{step} {table}: no space left")]
+    Full {
+        /// What was tried.
+        step: &'static str,
+        /// The table.
+        table: String,
+    },
+    /// No certain answer came: the load may have happened.
+    #[error("load {table}: the outcome is unknown")]
+    Unknown {
+        /// The table.
+        table: String,
+        /// Why.
+        source: BoxError,
+    },
+    /// The ledger is at a position that the manifest does not follow.
+    #[error("load {table}: the table is at {found:?}, the manifest leads to {wanted:?}")]
+    Ledger {
+        /// The table.
+        table: String,
+        /// Where the ledger is.
+        found: Option<LedgerPosition>,
+        /// Where the manifest leads.
+        wanted: LedgerPosition,
+    },
+    /// A table of that name is there with other columns, or was not made by Snowferry.
+    #[error("load {table}: {reason}")]
+    Schema {
+        /// The table.
+        table: String,
+        /// What differs.
+        reason: String,
+    },
+    /// A staged part cannot be read or is not what the manifest says.
+    #[error("read staged part {part} of {table}")]
+    Part {
+        /// The table.
+        table: String,
+        /// The part's object.
+        part: String,
+        /// Why.
+        source: BoxError,
+    },
+}
+
+impl Fault for DatabaseError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Store { .. } => "DATABASE_STORE",
+            Self::Full { .. } => "DATABASE_FULL",
+            Self::Unknown { .. } => "DATABASE_UNKNOWN",
+            Self::Ledger { .. } => "DATABASE_LEDGER",
+            Self::Schema { .. } => "DATABASE_SCHEMA",
+            Self::Part { .. } => "DATABASE_PART",
+        }
+    }
+
+    fn blame(&self) -> Blame {
+        match self {
+            Self::Unknown { .. } => Blame::Transient,
+            Self::Store { .. } | Self::Full { .. } | Self::Part { .. } => Blame::Operator,
+            Self::Ledger { .. } | Self::Schema { .. } => Blame::Operator,
+        }
+    }
+
+    fn retry(&self) -> Retry {
+        match self {
+            Self::Unknown { .. } | Self::Store { .. } => Retry::NextRun,
+            _ => Retry::AfterFix,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Full { .. } => Some("free space where the tables are kept, then run again".to_owned()),
+            Self::Ledger { .. } => Some(
+                "the state and the table do not belong together (was one of them restored or moved?); \
+                 `snowferry reset` starts the table anew with a full backfill"
+                    .to_owned(),
+            ),
+            Self::Schema { .. } => Some(
+                "move the table away or name another folder; `snowferry reset` backfills it anew"
+                    .to_owned(),
+            ),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! The words Snowferry is written in: names, types, watermarks, slices, manifests, reports.
+//!
+//! Everything here is a value. Nothing reads a file, a clock or the network; nothing is async.
+//! The engines and the adapters speak to each other in these types, and what is stored between
+//! runs ([`state`], [`slice`], [`manifest`], [`run`]) is declared here with its version.
+//!
+//! Reading order: [`names`] and [`time`], then [`types`] (what Snowflake declares), [`plan`] (how
+//! it is staged), then the life of a slice: [`watermark`], [`slice`], [`manifest`], [`state`],
+//! [`run`], and [`fault`] (whose fault a failure is and when to try again).
+
+pub mod fault;
+pub mod manifest;
+pub mod names;
+pub mod plan;
+pub mod run;
+pub mod slice;
+pub mod state;
+pub mod time;
+pub mod types;
+pub mod watermark;
+

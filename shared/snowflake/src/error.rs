@@ -1,0 +1,198 @@
+//! Why a call to Snowflake failed, one variant for each thing somebody would do differently.
+
+use snowferry_model::fault::{Blame, Fault, Retry};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a call to Snowflake failed.
+///
+/// Server text that may carry row values is not kept; code and SQLSTATE are.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SnowflakeError {
+    /// The account refused the sign-in.
+    #[error("sign in to account {account} as {user}: {code} {reason}")]
+    SignIn {
+        /// The account identifier.
+        account: String,
+        /// The user.
+        user: String,
+        /// The server's code.
+        code: String,
+        /// The server's sentence.
+        reason: String,
+    },
+    /// A network policy keeps our address out.
+    #[error("sign in to account {account}: the address {address} is not allowed by its network policy")]
+    AddressBlocked {
+        /// The account identifier.
+        account: String,
+        /// The address Snowflake saw.
+        address: String,
+    },
+    /// The private key or another credential cannot be used.
+    #[error("use the credential {name}: {reason}")]
+    Credential {
+        /// Where it was to come from.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An object is missing or hidden from the role; Snowflake tells the two apart from nobody.
+    #[error("{object} does not exist or the role {role} may not use it")]
+    NotFound {
+        /// The object.
+        object: String,
+        /// The role in use.
+        role: String,
+    },
+    /// A column of the statement is missing.
+    #[error("a column of {object} is missing ({code})")]
+    MissingColumn {
+        /// The table.
+        object: String,
+        /// The server's code.
+        code: String,
+    },
+    /// No warehouse that the role may use is set.
+    #[error("no warehouse is active for the role {role}")]
+    NoWarehouse {
+        /// The role in use.
+        role: String,
+    },
+    /// The statement failed for another reason.
+    #[error("statement {query_id} failed with {code} ({sql_state})")]
+    Statement {
+        /// The statement, if it got an id.
+        query_id: String,
+        /// The server's code.
+        code: String,
+        /// SQLSTATE.
+        sql_state: String,
+    },
+    /// The server no longer keeps the result (24 hours), or never knew the id.
+    #[error("the result of statement {query_id} is gone")]
+    ResultGone {
+        /// The statement.
+        query_id: String,
+    },
+    /// A value cannot be held exactly in the staged type.
+    #[error("column {column} holds a value that {staged} cannot hold exactly: {reason}")]
+    Inexact {
+        /// The column.
+        column: String,
+        /// The staged type.
+        staged: String,
+        /// Kind and size of the value, never the value.
+        reason: String,
+        /// What resolves it.
+        repair: String,
+    },
+    /// The server sent fewer or more rows than it announced.
+    #[error("{what} of statement {query_id} has {found} rows where the server announced {announced}")]
+    RowCount {
+        /// `chunk 3` or `the result`.
+        what: String,
+        /// The statement.
+        query_id: String,
+        /// Rows announced.
+        announced: u64,
+        /// Rows found.
+        found: u64,
+    },
+    /// A reply that does not follow the protocol.
+    #[error("understand the reply to {step}: {reason}")]
+    Protocol {
+        /// What was asked.
+        step: String,
+        /// What is wrong with the reply.
+        reason: String,
+    },
+    /// The server was not reached, or stopped answering; retries are used up.
+    #[error("reach {host} to {step}")]
+    Unreachable {
+        /// The host.
+        host: String,
+        /// What was tried.
+        step: String,
+        /// Why.
+        source: BoxError,
+    },
+    /// The server answered with an HTTP status that is not a success; retries are used up.
+    #[error("{step}: HTTP status {status}")]
+    Status {
+        /// What was tried.
+        step: String,
+        /// The status.
+        status: u16,
+    },
+}
+
+impl Fault for SnowflakeError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::SignIn { .. } => "SNOWFLAKE_SIGN_IN",
+            Self::AddressBlocked { .. } => "SNOWFLAKE_ADDRESS_BLOCKED",
+            Self::Credential { .. } => "SNOWFLAKE_CREDENTIAL",
+            Self::NotFound { .. } => "SNOWFLAKE_NOT_FOUND",
+            Self::MissingColumn { .. } => "SNOWFLAKE_MISSING_COLUMN",
+            Self::NoWarehouse { .. } => "SNOWFLAKE_NO_WAREHOUSE",
+            Self::Statement { .. } => "SNOWFLAKE_STATEMENT",
+            Self::ResultGone { .. } => "SNOWFLAKE_RESULT_GONE",
+            Self::Inexact { .. } => "SNOWFLAKE_INEXACT",
+            Self::RowCount { .. } => "SNOWFLAKE_ROW_COUNT",
+            Self::Protocol { .. } => "SNOWFLAKE_PROTOCOL",
+            Self::Unreachable { .. } => "SNOWFLAKE_UNREACHABLE",
+            Self::Status { .. } => "SNOWFLAKE_STATUS",
+        }
+    }
+
+    fn blame(&self) -> Blame {
+        match self {
+            Self::SignIn { .. } | Self::Credential { .. } => Blame::Operator,
+            Self::AddressBlocked { .. }
+            | Self::NotFound { .. }
+            | Self::MissingColumn { .. }
+            | Self::NoWarehouse { .. }
+            | Self::Statement { .. }
+            | Self::Inexact { .. } => Blame::Customer,
+            Self::ResultGone { .. }
+            | Self::RowCount { .. }
+            | Self::Unreachable { .. }
+            | Self::Status { .. } => Blame::Transient,
+            Self::Protocol { .. } => Blame::Snowferry,
+        }
+    }
+
+    fn retry(&self) -> Retry {
+        match self.blame() {
+            Blame::Transient => Retry::NextRun,
+            _ => Retry::AfterFix,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::SignIn { user, .. } => Some(format!(
+                "compare the user's RSA_PUBLIC_KEY_FP in DESCRIBE USER {user} with the key in use, \
+                 or correct the password; see `snowferry check`"
+            )),
+            Self::AddressBlocked { address, .. } => Some(format!(
+                "ask the customer to add '{address}' to the VALUE_LIST of their network rule"
+            )),
+            Self::NotFound { object, role } => Some(format!(
+                "check the spelling of {object}; if it is right, ask the customer to run \
+                 GRANT SELECT ON {object} TO ROLE {role} (and USAGE on its database and schema)"
+            )),
+            Self::MissingColumn { .. } => {
+                Some("compare the connection's columns with `snowferry discover`".to_owned())
+            }
+            Self::NoWarehouse { role } => Some(format!(
+                "name a warehouse in the connection and ask the customer to run \
+                 GRANT USAGE ON WAREHOUSE … TO ROLE {role}"
+            )),
+            Self::Inexact { repair, .. } => Some(repair.clone()),
+            _ => None,
+        }
+    }
+}

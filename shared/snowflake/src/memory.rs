@@ -1,0 +1,1 @@
+//! A source in memory with versions by commit time: the fake that engines are tested on.

@@ -1,0 +1,69 @@
+//! What the server asks of the SQL engine, and what it gets back.
+
+use std::collections::BTreeMap;
+
+use datafusion::execution::SendableRecordBatchStream;
+
+use crate::types::Column;
+
+/// The context of one session, changed by USE, ALTER SESSION and CREATE DATABASE/SCHEMA.
+#[derive(Clone, Debug, Default)]
+pub struct SessionContext {
+    /// Who runs the statement.
+    pub user: String,
+    /// The account, in upper case.
+    pub account: String,
+    /// The session's id, for CURRENT_SESSION().
+    pub session_id: u64,
+    /// Current role.
+    pub role: Option<String>,
+    /// Current warehouse; a statement that scans a table needs one (000606).
+    pub warehouse: Option<String>,
+    /// Current database.
+    pub database: Option<String>,
+    /// Current schema.
+    pub schema: Option<String>,
+    /// Session parameters that differ from the defaults, names in upper case.
+    pub parameters: BTreeMap<String, String>,
+}
+
+/// A bind value as the driver sent it.
+#[derive(Clone, Debug)]
+pub struct Bind {
+    /// FIXED, REAL, TEXT, BOOLEAN, BINARY, DATE, TIME, TIMESTAMP_NTZ, ….
+    pub kind: String,
+    /// The value in the driver's text form; `None` is NULL.
+    pub value: Option<String>,
+}
+
+/// What a statement gave.
+pub struct Outcome {
+    /// Snowflake's number for the kind of statement, e.g. 0x1000 for SELECT.
+    pub statement_type_id: i64,
+    /// The columns, also when no row comes.
+    pub columns: Vec<Column>,
+    /// The rows as carriers, in the order and types of `columns`.
+    pub rows: SendableRecordBatchStream,
+    /// SHOW, DESCRIBE, DML and DDL answers always travel as JSON.
+    pub json_only: bool,
+    /// The moment (nanoseconds since 1970) of the snapshot that was read or of the commit made.
+    pub snapshot_ns: i128,
+}
+
+impl std::fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Outcome").field("columns", &self.columns).finish_non_exhaustive()
+    }
+}
+
+/// A failed statement in Snowflake's own terms.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{code} ({sql_state}): {message}")]
+pub struct SqlError {
+    /// Six digits, e.g. `002003`.
+    pub code: &'static str,
+    /// SQLSTATE, e.g. `42S02`.
+    pub sql_state: &'static str,
+    /// The message as Snowflake words it.
+    pub message: String,
+}
