@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use serde::{Deserialize, Serialize};
 
 use crate::slice::Apply;
+use crate::time::UnixMillis;
 use crate::watermark::Watermark;
 
 /// The version of the stored form of a [`Manifest`] and of a [`PartRecord`].
@@ -96,6 +97,8 @@ pub struct Manifest {
     pub apply: Apply,
     /// The watermark that holds after the load.
     pub watermark: Option<Watermark>,
+    /// When the slice was pinned, by the runner's clock: the table is synced as of this moment.
+    pub pinned_at: UnixMillis,
     /// Rows in all; equals the server's total.
     pub rows: u64,
     /// The parts in the order of the result.

@@ -88,7 +88,7 @@ pub struct Figures {
     pub received_bytes: u64,
     /// Bytes written to staging.
     pub staged_bytes: u64,
-    /// Statements sent to the server.
+    /// Statements sent that needed a warehouse.
     pub statements: u64,
     /// Ids of these statements' results that were read.
     pub query_ids: Vec<String>,

@@ -68,6 +68,9 @@ pub struct Slice {
     pub plan: String,
     /// Identity of the table that was read.
     pub identity: String,
+    /// How many uncompressed bytes of the result make one part; fixed here so that every worker
+    /// cuts the result at the same places.
+    pub part_bytes: u64,
     /// When the slice was pinned, by the runner's clock; for display only.
     pub pinned_at: UnixMillis,
     /// The run that pinned it.

@@ -23,7 +23,7 @@ use futures::Stream;
 use snowferry_model::names::{Identifier, TableName};
 use snowferry_model::plan::{ColumnFacts, TablePlan};
 use snowferry_model::types::{SnowflakeType, TableDescription};
-use snowferry_model::watermark::Window;
+use snowferry_model::watermark::{Watermark, Window};
 
 mod error;
 pub mod memory;
@@ -50,6 +50,9 @@ pub struct ProfileRequest {
     pub table: TableName,
     /// The cursor and its declared type; `None` when the table has none.
     pub cursor: Option<(Identifier, SnowflakeType)>,
+    /// A bound below which [`Profile::cursor_max`] must not fall, compared by the server: the
+    /// watermark, which never goes back, whatever was deleted at the source.
+    pub floor: Option<Watermark>,
     /// NUMBER(p>18,0) columns whose least and greatest value is wanted.
     pub wide_integers: Vec<Identifier>,
     /// Timestamp columns of which is wanted whether they have digits below the microsecond.
@@ -61,7 +64,8 @@ pub struct ProfileRequest {
 pub struct Profile {
     /// Rows of the table.
     pub rows: u64,
-    /// The greatest cursor value as exact server text; `None` when no row has one.
+    /// The greatest of the cursor values and the floor as exact server text; `None` when no row
+    /// has a cursor value and there is no floor.
     pub cursor_max: Option<String>,
     /// Rows whose cursor is NULL.
     pub cursor_nulls: u64,
