@@ -53,6 +53,14 @@ pub enum DatabaseError {
         /// What differs.
         reason: String,
     },
+    /// A row has no key, so it cannot be told which row it replaces; nothing was changed.
+    #[error("load {table}: the key column {column} holds NULL")]
+    NullKey {
+        /// The table.
+        table: String,
+        /// The staged key column.
+        column: String,
+    },
     /// A staged part cannot be read or is not what the manifest says.
     #[error("read staged part {part} of {table}")]
     Part {
@@ -73,6 +81,7 @@ impl Fault for DatabaseError {
             Self::Unknown { .. } => "DATABASE_UNKNOWN",
             Self::Ledger { .. } => "DATABASE_LEDGER",
             Self::Schema { .. } => "DATABASE_SCHEMA",
+            Self::NullKey { .. } => "DATABASE_NULL_KEY",
             Self::Part { .. } => "DATABASE_PART",
         }
     }
@@ -81,7 +90,7 @@ impl Fault for DatabaseError {
         match self {
             Self::Unknown { .. } => Blame::Transient,
             Self::Store { .. } | Self::Full { .. } | Self::Part { .. } => Blame::Operator,
-            Self::Ledger { .. } | Self::Schema { .. } => Blame::Operator,
+            Self::Ledger { .. } | Self::Schema { .. } | Self::NullKey { .. } => Blame::Operator,
         }
     }
 
@@ -104,6 +113,10 @@ impl Fault for DatabaseError {
                 "move the table away or name another folder; `snowferry reset` backfills it anew"
                     .to_owned(),
             ),
+            Self::NullKey { column, .. } => Some(format!(
+                "name a key without NULLs in the connection, or leave out the rows: the source has \
+                 rows where {column} is NULL"
+            )),
             _ => None,
         }
     }

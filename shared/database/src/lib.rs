@@ -22,7 +22,9 @@ use snowferry_model::plan::TablePlan;
 use snowferry_model::state::{LedgerPosition, StreamKey};
 
 mod error;
+mod keys;
 pub mod memory;
+mod position;
 
 pub use error::DatabaseError;
 
@@ -62,13 +64,16 @@ pub enum Loaded {
 }
 
 /// Counts of one load, in rows.
+///
+/// The table holds `inserted - replaced` rows more than before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LoadFigures {
     /// Rows of the manifest that are now in the table.
     pub inserted: u64,
-    /// Rows of the table that gave way to a newer version.
+    /// Rows of the table that gave way: to a newer version, or all of them to a replace.
     pub replaced: u64,
-    /// Rows of the manifest that lost against another row of the same key.
+    /// Rows of the manifest that lost against another row of the same key, or that the table had
+    /// already.
     pub superseded: u64,
 }
 
@@ -100,6 +105,8 @@ pub trait Database: Send + Sync {
     ///
     /// # Errors
     /// - [`DatabaseError::Ledger`]: the ledger is neither at n−1 nor at n; nothing was changed.
+    /// - [`DatabaseError::Schema`]: the table has other columns, and the manifest is no replace.
+    /// - [`DatabaseError::NullKey`], [`DatabaseError::Part`]: the rows cannot be applied.
     /// - [`DatabaseError::Unknown`]: read the ledger before deciding.
     async fn load(
         &self,
