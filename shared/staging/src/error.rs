@@ -74,9 +74,10 @@ impl Fault for StagingError {
 
     fn blame(&self) -> Blame {
         match self {
-            Self::Store { .. } | Self::Full { .. } | Self::Missing { .. } | Self::Corrupt { .. } => {
-                Blame::Operator
-            }
+            Self::Store { .. }
+            | Self::Full { .. }
+            | Self::Missing { .. }
+            | Self::Corrupt { .. } => Blame::Operator,
             Self::Unknown { .. } => Blame::Transient,
             Self::Encode { .. } => Blame::Snowferry,
         }

@@ -12,7 +12,7 @@
 
 use snowferry_model::state::StreamKey;
 
-use crate::ObjectKey;
+use crate::{ObjectKey, StagingError};
 
 /// The prefix of everything of one table, with a slash at the end.
 #[must_use]
@@ -54,4 +54,24 @@ pub fn part_record(slice_prefix: &str, index: u32) -> ObjectKey {
 #[must_use]
 pub fn part_data(slice_prefix: &str, index: u32, attempt: &str) -> ObjectKey {
     ObjectKey(format!("{slice_prefix}part-{index:05}.{attempt}.parquet"))
+}
+
+/// Refuses a key that could name something outside the store or that two stores would read
+/// differently.
+///
+/// # Errors
+/// [`StagingError::Store`] unless the key is segments of `[A-Za-z0-9._%$-]+` joined by single
+/// slashes, none of them `.` or `..`.
+pub(crate) fn check(step: &'static str, key: &ObjectKey) -> Result<(), StagingError> {
+    if key.0.split('/').all(is_segment) {
+        return Ok(());
+    }
+    let source = "the key has a segment that is empty, `.`, `..` or holds other characters than \
+                  letters, digits and ._%$-";
+    Err(StagingError::Store { step, key: key.0.clone(), source: source.into() })
+}
+
+fn is_segment(segment: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._%$-".contains(&byte);
+    !matches!(segment, "" | "." | "..") && segment.bytes().all(allowed)
 }
