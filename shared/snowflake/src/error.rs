@@ -23,7 +23,9 @@ pub enum SnowflakeError {
         reason: String,
     },
     /// A network policy keeps our address out.
-    #[error("sign in to account {account}: the address {address} is not allowed by its network policy")]
+    #[error(
+        "sign in to account {account}: the address {address} is not allowed by its network policy"
+    )]
     AddressBlocked {
         /// The account identifier.
         account: String,
@@ -88,8 +90,28 @@ pub enum SnowflakeError {
         /// What resolves it.
         repair: String,
     },
+    /// The column of the result is not the one that the plan was made for.
+    #[error("column {column} was planned as {planned}, the result has {found}")]
+    ColumnChanged {
+        /// The planned column.
+        column: String,
+        /// Its planned type.
+        planned: String,
+        /// Name and type of what came.
+        found: String,
+    },
+    /// A request that makes no statement: our configuration or our defect, nothing was sent.
+    #[error("make a request for {object}: {reason}")]
+    Request {
+        /// What was asked about.
+        object: String,
+        /// Why it cannot be asked.
+        reason: String,
+    },
     /// The server sent fewer or more rows than it announced.
-    #[error("{what} of statement {query_id} has {found} rows where the server announced {announced}")]
+    #[error(
+        "{what} of statement {query_id} has {found} rows where the server announced {announced}"
+    )]
     RowCount {
         /// `chunk 3` or `the result`.
         what: String,
@@ -140,6 +162,8 @@ impl Fault for SnowflakeError {
             Self::Statement { .. } => "SNOWFLAKE_STATEMENT",
             Self::ResultGone { .. } => "SNOWFLAKE_RESULT_GONE",
             Self::Inexact { .. } => "SNOWFLAKE_INEXACT",
+            Self::ColumnChanged { .. } => "SNOWFLAKE_COLUMN_CHANGED",
+            Self::Request { .. } => "SNOWFLAKE_REQUEST",
             Self::RowCount { .. } => "SNOWFLAKE_ROW_COUNT",
             Self::Protocol { .. } => "SNOWFLAKE_PROTOCOL",
             Self::Unreachable { .. } => "SNOWFLAKE_UNREACHABLE",
@@ -149,13 +173,14 @@ impl Fault for SnowflakeError {
 
     fn blame(&self) -> Blame {
         match self {
-            Self::SignIn { .. } | Self::Credential { .. } => Blame::Operator,
+            Self::SignIn { .. } | Self::Credential { .. } | Self::Request { .. } => Blame::Operator,
             Self::AddressBlocked { .. }
             | Self::NotFound { .. }
             | Self::MissingColumn { .. }
             | Self::NoWarehouse { .. }
             | Self::Statement { .. }
-            | Self::Inexact { .. } => Blame::Customer,
+            | Self::Inexact { .. }
+            | Self::ColumnChanged { .. } => Blame::Customer,
             Self::ResultGone { .. }
             | Self::RowCount { .. }
             | Self::Unreachable { .. }
@@ -192,6 +217,11 @@ impl Fault for SnowflakeError {
                  GRANT USAGE ON WAREHOUSE … TO ROLE {role}"
             )),
             Self::Inexact { repair, .. } => Some(repair.clone()),
+            Self::ColumnChanged { .. } => Some(
+                "the table was altered since the generation began; pull it anew to take over the \
+                 change"
+                    .to_owned(),
+            ),
             _ => None,
         }
     }
