@@ -75,11 +75,13 @@ impl UniqueColumns {
     }
 
     /// Returns the names of all columns that are needed to compare rows.
+    #[cfg(feature = "delta")]
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.key.iter().chain(&self.cursor).map(|member| member.name.as_str())
     }
 
     /// Returns the names of the key's staged columns.
+    #[cfg(feature = "delta")]
     pub(crate) fn key_names(&self) -> impl Iterator<Item = &str> {
         self.key.iter().map(|member| member.name.as_str())
     }

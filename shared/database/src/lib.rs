@@ -21,6 +21,16 @@ use snowferry_model::manifest::{Manifest, PartRecord};
 use snowferry_model::plan::TablePlan;
 use snowferry_model::state::{LedgerPosition, StreamKey};
 
+#[cfg(feature = "contract")]
+#[expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a suite of tests fails by panicking"
+)]
+pub mod contract;
+#[cfg(feature = "delta")]
+pub mod delta;
 mod error;
 mod keys;
 pub mod memory;

@@ -62,6 +62,7 @@ mod tests {
             identity: "i".to_owned(),
             apply,
             watermark: None,
+            pinned_at: snowferry_model::time::UnixMillis(0),
             rows: 0,
             parts: Vec::new(),
         }

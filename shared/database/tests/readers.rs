@@ -1,0 +1,193 @@
+//! Readers that nobody here wrote see the rows that were staged, and find wide keys.
+//!
+//! Set `SNOWFERRY_JUDGES_PYTHON` to a Python that has `tests/judges/requirements-readers.txt`.
+#![cfg(feature = "delta")]
+
+use std::path::Path;
+use std::process::Command;
+
+use arrow::datatypes::{DataType, SchemaRef};
+use serde_json::{Value, json};
+use snowferry_database::contract::{Cell, Row, Scene, every_type, replace, row, upsert};
+use snowferry_database::delta::DeltaDatabase;
+use snowferry_model::plan::StagedForm;
+use snowferry_model::time::civil_from_days;
+
+const READERS: [&str; 2] = ["deltalake", "polars"];
+
+/// Runs the judge and returns its lines; `None` without a Python to run it.
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
+fn judge(folder: &Path, key: Option<&str>) -> Option<Vec<Value>> {
+    let Some(python) = std::env::var_os("SNOWFERRY_JUDGES_PYTHON") else {
+        eprintln!("SKIPPED: SNOWFERRY_JUDGES_PYTHON names no Python with deltalake and polars");
+        return None;
+    };
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/judges/delta_readers.py");
+    let mut command = Command::new(python);
+    command.env("PYTHONUTF8", "1").arg(script).arg(folder);
+    if let Some(key) = key {
+        command.args(["--key", key]);
+    }
+    let output = command.output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    let lines = String::from_utf8(output.stdout).unwrap();
+    Some(lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+}
+
+/// Returns what one reader printed under a name.
+fn printed<'a>(lines: &'a [Value], reader: &str, name: &str) -> Vec<&'a Value> {
+    let lines = lines.iter().filter(|line| line["reader"] == reader);
+    lines.filter(|line| line.get(name).is_some()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn point_and_range_queries_on_wide_keys_are_right_in_independent_readers() {
+    let root = tempfile::tempdir().unwrap();
+    let database = DeltaDatabase::open(root.path()).unwrap();
+    let scene = Scene::keyed("WIDE", StagedForm::Decimal { precision: 38, scale: 0 });
+    let (two53, two63, nines) = (1_i128 << 53, 1_i128 << 63, 10_i128.pow(38) - 1);
+    let mut keys = vec![
+        two53 - 1,
+        two53,
+        two53 + 1,
+        -two53 - 1,
+        999_999_999_999_999_999,
+        two63 - 1,
+        two63,
+        two63 + 1,
+        -two63 - 1,
+        nines - 1,
+        nines,
+        -nines,
+        0,
+    ];
+    keys.sort_unstable();
+    let parts: Vec<_> = keys.iter().map(|key| vec![row(Cell::Decimal(*key), 1, "old")]).collect();
+    scene.apply(&database, (1, 1), replace(), &parts).await;
+    // Some keys now lie in files that were written again.
+    let newer: Vec<_> =
+        keys.iter().step_by(3).map(|key| row(Cell::Decimal(*key), 2, "new")).collect();
+    scene.apply(&database, (1, 2), upsert(), &[newer]).await;
+    let Some(lines) = judge(&database.folder(&scene.stream), Some("K")) else { return };
+    for reader in READERS {
+        let found: Vec<_> = printed(&lines, reader, "key")
+            .into_iter()
+            .map(|line| {
+                (line["key"].clone(), line["eq"].clone(), line["ge"].clone(), line["le"].clone())
+            })
+            .collect();
+        let expected: Vec<_> = (0..)
+            .zip(&keys)
+            .map(|(index, key)| {
+                let all = keys.len();
+                (json!(key.to_string()), json!(1), json!(all - index), json!(index + 1))
+            })
+            .collect();
+        assert_eq!(found, expected, "{reader}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_staged_type_is_the_same_in_independent_readers() {
+    let root = tempfile::tempdir().unwrap();
+    let database = DeltaDatabase::open(root.path()).unwrap();
+    let (scene, rows) = every_type("EVERY_TYPE");
+    scene.apply(&database, (1, 1), replace(), &[rows.clone()]).await;
+    let Some(lines) = judge(&database.folder(&scene.stream), None) else { return };
+    let schema = scene.schema();
+    let mut expected: Vec<_> = rows.iter().map(|row| canonical_row(&schema, row)).collect();
+    expected.sort();
+    for reader in READERS {
+        let counts = printed(&lines, reader, "count");
+        assert_eq!(counts[0]["count"], json!(rows.len()), "{reader}");
+        let mut found: Vec<_> = printed(&lines, reader, "row")
+            .into_iter()
+            .map(|line| printed_row(&schema, &line["row"]))
+            .collect();
+        found.sort();
+        assert_eq!(found, expected, "{reader}");
+    }
+}
+
+/// Returns a row as the judge prints it, floats by their bits.
+fn canonical_row(schema: &SchemaRef, row: &Row) -> Vec<String> {
+    let fields = schema.fields().iter();
+    fields.zip(row).map(|(field, cell)| canonical(field.data_type(), cell)).collect()
+}
+
+fn canonical(data_type: &DataType, cell: &Cell) -> String {
+    let list = |items: Vec<String>| format!("[{}]", items.join(","));
+    let null = || "null".to_owned();
+    match (data_type, cell) {
+        (_, Cell::Null) => null(),
+        (_, Cell::Int(value)) => value.to_string(),
+        (_, Cell::Short(value)) => value.to_string(),
+        (DataType::Decimal128(_, scale), Cell::Decimal(value)) => {
+            let scale = usize::try_from(*scale).unwrap();
+            let digits = format!("{:0>1$}", value.unsigned_abs(), scale + 1);
+            let (whole, fraction) = digits.split_at(digits.len() - scale);
+            let sign = if *value < 0 { "-" } else { "" };
+            let point = if scale > 0 { "." } else { "" };
+            format!("{sign}{whole}{point}{fraction}")
+        }
+        (_, Cell::Float(bits)) => float_text(f64::from_bits(*bits)),
+        (_, Cell::Text(text)) => text.clone(),
+        (_, Cell::Bytes(bytes)) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+        (_, Cell::Bool(value)) => value.to_string(),
+        (_, Cell::Date(days)) => date_text(i64::from(*days)),
+        (DataType::Timestamp(_, zone), Cell::Micros(micros)) => {
+            let (day, rest) =
+                (micros.div_euclid(86_400_000_000), micros.rem_euclid(86_400_000_000));
+            let (seconds, fraction) = (rest / 1_000_000, rest % 1_000_000);
+            let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+            let zone = if zone.is_some() { "Z" } else { "" };
+            let date = date_text(day);
+            format!("{date}T{hour:02}:{minute:02}:{second:02}.{fraction:06}{zone}")
+        }
+        (_, Cell::Floats(values)) => {
+            let text = |bits: &Option<u32>| {
+                bits.map_or_else(null, |bits| float_text(f64::from(f32::from_bits(bits))))
+            };
+            list(values.iter().map(text).collect())
+        }
+        (_, Cell::Ints(values)) => {
+            let text = |value: &Option<i32>| value.map_or_else(null, |value| value.to_string());
+            list(values.iter().map(text).collect())
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Returns a printed row with its floats by their bits.
+fn printed_row(schema: &SchemaRef, row: &Value) -> Vec<String> {
+    let text = |field: &arrow::datatypes::FieldRef| {
+        let is_float = match field.data_type() {
+            DataType::List(element) => element.data_type().is_floating(),
+            data_type => data_type.is_floating(),
+        };
+        printed_text(&row[field.name()], is_float)
+    };
+    schema.fields().iter().map(text).collect()
+}
+
+fn printed_text(value: &Value, is_float: bool) -> String {
+    match value {
+        Value::String(text) if is_float => float_text(text.parse().unwrap()),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => {
+            let items: Vec<_> = items.iter().map(|item| printed_text(item, is_float)).collect();
+            format!("[{}]", items.join(","))
+        }
+        other => other.to_string(),
+    }
+}
+
+fn float_text(value: f64) -> String {
+    if value.is_nan() { "NaN".to_owned() } else { format!("{:016x}", value.to_bits()) }
+}
+
+fn date_text(days: i64) -> String {
+    let (year, month, day) = civil_from_days(days);
+    format!("{year:04}-{month:02}-{day:02}")
+}
