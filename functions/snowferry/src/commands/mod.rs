@@ -1,0 +1,38 @@
+//! The commands, a file each.
+
+pub(crate) mod check;
+pub(crate) mod demo;
+pub(crate) mod discover;
+pub(crate) mod emulator;
+pub(crate) mod init;
+pub(crate) mod pull;
+pub(crate) mod reset;
+pub(crate) mod runs;
+pub(crate) mod status;
+
+#[cfg(test)]
+mod tests;
+
+use snowferry_bootstrap::trace::{self, LogForm};
+
+use crate::args::{Cli, Command};
+use crate::failure::{Done, Failure};
+
+/// Runs what was typed.
+pub(crate) async fn run(cli: Cli) -> Result<Done, Failure> {
+    let global = &cli.global;
+    let form = if global.log_json { LogForm::Json } else { LogForm::Text };
+    trace::start(&global.log, form)?;
+    match cli.command {
+        Command::Demo(args) => Box::pin(demo::run(global, args)).await,
+        Command::Emulator(args) => Box::pin(emulator::run(global, args)).await,
+        Command::Init(args) => init::run(global, &args),
+        Command::Check(args) => Box::pin(check::run(global, args)).await,
+        Command::Discover(args) => Box::pin(discover::run(global, args)).await,
+        Command::Pull(args) => Box::pin(pull::run(global, args)).await,
+        Command::Status(args) => Box::pin(status::run(global, args)).await,
+        Command::Runs(args) => Box::pin(runs::list(global, args)).await,
+        Command::Run(args) => Box::pin(runs::show(global, args)).await,
+        Command::Reset(args) => Box::pin(reset::run(global, args)).await,
+    }
+}

@@ -1,0 +1,85 @@
+//! The help of every command, and the shape of what it prints for scripts.
+
+use clap::CommandFactory;
+use expect_test::{ExpectFile, expect_file};
+
+use crate::args::Cli;
+
+mod shapes;
+
+fn help(of: &str, expected: ExpectFile) {
+    let mut cli = Cli::command();
+    cli.build();
+    let mut command = cli;
+    for word in of.split_whitespace() {
+        command = command.find_subcommand(word).unwrap().clone();
+    }
+    let text: String = command.render_long_help().to_string();
+    let trimmed: Vec<&str> = text.lines().map(str::trim_end).collect();
+    expected.assert_eq(&(trimmed.join("\n") + "\n"));
+}
+
+#[test]
+fn the_command_line_is_without_contradictions() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn the_help_tells_where_to_begin_and_what_exit_codes_mean() {
+    help("", expect_file!["help/snowferry.txt"]);
+}
+
+#[test]
+fn the_help_of_demo_teaches_it() {
+    help("demo", expect_file!["help/demo.txt"]);
+}
+
+#[test]
+fn the_help_of_emulator_teaches_it() {
+    help("emulator", expect_file!["help/emulator.txt"]);
+}
+
+#[test]
+fn the_help_of_init_teaches_it() {
+    help("init", expect_file!["help/init.txt"]);
+}
+
+#[test]
+fn the_help_of_check_teaches_it() {
+    help("check", expect_file!["help/check.txt"]);
+}
+
+#[test]
+fn the_help_of_discover_teaches_it() {
+    help("discover", expect_file!["help/discover.txt"]);
+}
+
+#[test]
+fn the_help_of_pull_teaches_it() {
+    help("pull", expect_file!["help/pull.txt"]);
+}
+
+#[test]
+fn the_help_of_status_teaches_it() {
+    help("status", expect_file!["help/status.txt"]);
+}
+
+#[test]
+fn the_help_of_runs_teaches_it() {
+    help("runs", expect_file!["help/runs.txt"]);
+}
+
+#[test]
+fn the_help_of_run_teaches_it() {
+    help("run", expect_file!["help/run.txt"]);
+}
+
+#[test]
+fn the_help_of_reset_teaches_it() {
+    help("reset", expect_file!["help/reset.txt"]);
+}
+
+#[test]
+fn the_help_of_run_show_teaches_it() {
+    help("run show", expect_file!["help/run_show.txt"]);
+}

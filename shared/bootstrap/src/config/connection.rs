@@ -1,0 +1,129 @@
+//! The whole file: version, name, the account, where tables are kept, what is pulled.
+
+use std::path::{Path, PathBuf};
+
+use snowferry_model::names::ConnectionName;
+use snowferry_pull::TableJob;
+
+use super::document::{self, Node, Position, Value};
+use super::fields::{Problems, Section, Show, Spot, text};
+use super::problem::Problem;
+use super::snowflake::{self, SnowflakeSettings};
+use super::{CONFIG_VERSION, table};
+use crate::error::BootstrapError;
+
+/// A connection as its file describes it. Paths are resolved against the file's folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// The name; equals the file's name.
+    pub name: ConnectionName,
+    /// The file it was read from.
+    pub file: PathBuf,
+    /// The account and how to sign in.
+    pub snowflake: SnowflakeSettings,
+    /// Where the Delta tables are kept; `None` for the data folder.
+    pub tables_folder: Option<PathBuf>,
+    /// The tables to pull, in the order of the file.
+    pub tables: Vec<TableJob>,
+}
+
+const FIELDS: &[&str] = &["version", "connection", "snowflake", "database", "pull"];
+
+/// Reads the text of a connection file. `file` names it in messages and resolves paths.
+///
+/// # Errors
+/// [`BootstrapError::Config`] with every problem of the file.
+pub fn parse(file: &Path, text: &str) -> Result<Connection, BootstrapError> {
+    let refuse = |problems| BootstrapError::Config { file: file.to_owned(), problems };
+    let root = document::parse(text).map_err(|problem| refuse(vec![problem]))?;
+    let mut problems = Problems::default();
+    let connection = read(&mut problems, file, &root);
+    match connection {
+        Some(connection) if problems.is_empty() => Ok(connection),
+        _ => Err(refuse(problems.sorted())),
+    }
+}
+
+fn read(problems: &mut Problems, file: &Path, root: &Node) -> Option<Connection> {
+    if matches!(root.value, Value::Null) {
+        let problem = Problem::new(Position::START, "", "the file is empty");
+        problems.add(problem.repair("`snowferry init NAME` writes a commented example"));
+        return None;
+    }
+    let root = Spot { at: Position::START, path: String::new(), value: root };
+    let section = Section::open(problems, root, FIELDS)?;
+    let version = read_version(problems, &section);
+    let name = read_name(problems, &section, file);
+    let folder = file.parent().unwrap_or(Path::new("."));
+    let snowflake = section
+        .required(problems, "snowflake", "say which account to sign in to, and as whom")
+        .and_then(|spot| snowflake::read(problems, spot, folder));
+    let tables_folder = match section.field("database") {
+        Some(spot) => read_database(problems, spot, folder).map(Some),
+        None => Some(None),
+    };
+    let tables = section
+        .required(problems, "pull", "name the tables to pull: `pull: { tables: [...] }`")
+        .and_then(|spot| table::read_all(problems, spot));
+    version?;
+    Some(Connection {
+        name: name?,
+        file: file.to_owned(),
+        snowflake: snowflake?,
+        tables_folder: tables_folder?,
+        tables: tables?,
+    })
+}
+
+fn read_version(problems: &mut Problems, section: &Section<'_>) -> Option<()> {
+    let spot = section.required(problems, "version", "write `version: 1`")?;
+    match &spot.value.value {
+        Value::Integer(CONFIG_VERSION) => Some(()),
+        other => {
+            let found = match other {
+                Value::Integer(number) => format!("found the version {number}"),
+                other => format!("found {}", other.kind()),
+            };
+            let problem = Problem::new(spot.value.at, spot.path, found).allowed("1");
+            problems.add(match other {
+                Value::Integer(_) => problem.repair("read the file with the Snowferry it is for"),
+                _ => problem,
+            });
+            None
+        }
+    }
+}
+
+fn read_name(
+    problems: &mut Problems,
+    section: &Section<'_>,
+    file: &Path,
+) -> Option<ConnectionName> {
+    let spot = section.required(problems, "connection", "write the name of the file")?;
+    let spot = text(problems, spot, Show::Value)?;
+    let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_owned();
+    spot.check(problems, |written| {
+        let name = ConnectionName::new(written.clone()).map_err(|error| {
+            Problem::new(Position::START, "", format!("found `{written}`"))
+                .allowed(error.to_string())
+        })?;
+        if *written == stem {
+            return Ok(name);
+        }
+        Err(Problem::new(
+            Position::START,
+            "",
+            format!("found `{written}` in a file named `{stem}.yaml`"),
+        )
+        .repair("give the file and the connection the same name"))
+    })
+}
+
+fn read_database(problems: &mut Problems, spot: Spot<&Node>, folder: &Path) -> Option<PathBuf> {
+    let section = Section::open(problems, spot, &["delta"])?;
+    let spot = section.required(problems, "delta", "write `delta: { folder: PATH }`")?;
+    let section = Section::open(problems, spot, &["folder"])?;
+    let spot = section.required(problems, "folder", "name the folder for the Delta tables")?;
+    let written = text(problems, spot, Show::Value)?;
+    Some(folder.join(written.value))
+}

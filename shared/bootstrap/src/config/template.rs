@@ -1,0 +1,135 @@
+//! Writes a connection file that explains itself.
+
+use std::fmt::Write as _;
+
+use super::snowflake::{Auth, SecretSource};
+
+/// What `snowferry init` fills into the file.
+#[derive(Clone, Debug)]
+pub struct Template {
+    /// The connection's name.
+    pub name: String,
+    /// The account identifier.
+    pub account: String,
+    /// A private endpoint or an emulator.
+    pub base_url: Option<String>,
+    /// The user.
+    pub user: String,
+    /// The role.
+    pub role: String,
+    /// The warehouse.
+    pub warehouse: String,
+    /// The credential; paths as they are to stand in the file.
+    pub auth: Auth,
+    /// The tables.
+    pub tables: Vec<TemplateTable>,
+}
+
+/// One table of a [`Template`], each field as it is to stand in the file.
+#[derive(Clone, Debug, Default)]
+pub struct TemplateTable {
+    /// DATABASE.SCHEMA.TABLE.
+    pub table: String,
+    /// `full`, `once`; empty for incremental.
+    pub mode: &'static str,
+    /// The key columns.
+    pub key: Vec<String>,
+    /// The cursor.
+    pub cursor: String,
+    /// The lookback; empty for none.
+    pub lookback: String,
+}
+
+/// Returns the text of the file.
+#[must_use]
+pub fn render(template: &Template) -> String {
+    let mut out = String::new();
+    let Template { name, account, user, role, warehouse, .. } = template;
+    let base_url = match &template.base_url {
+        Some(url) => format!("  base_url: {}\n", quoted(url)),
+        None => "  # base_url: https://…   only for a private endpoint or an emulator\n".to_owned(),
+    };
+    let auth = match &template.auth {
+        Auth::KeyPair { private_key_file } => {
+            let file = quoted(&private_key_file.display().to_string());
+            format!("key_pair: {{ private_key_file: {file} }}")
+        }
+        Auth::Password(SecretSource::File(file)) => {
+            format!("password: {{ file: {} }}", quoted(&file.display().to_string()))
+        }
+        Auth::Password(SecretSource::Variable(name)) => format!("password: {{ env: {name} }}"),
+    };
+    // Writing into a String cannot fail.
+    let _ = write!(
+        out,
+        "# The connection `{name}`: one Snowflake account, and the tables to pull from it.\n\
+         # Check it with `snowferry check {name}`, then run `snowferry pull {name}`.\n\
+         version: 1\n\
+         connection: {name}\n\
+         \n\
+         snowflake:\n\
+         \x20 # ORGANISATION-ACCOUNT, as in https://ORGANISATION-ACCOUNT.snowflakecomputing.com\n\
+         \x20 account: {}\n\
+         {base_url}\
+         \x20 user: {}\n\
+         \x20 # The role needs USAGE on database, schema and warehouse, and SELECT on the tables.\n\
+         \x20 role: {}\n\
+         \x20 warehouse: {}\n\
+         \x20 # A secret is never in this file. Paths count from this file's folder.\n\
+         \x20 # Instead of a key pair: password: {{ file: PATH }} or password: {{ env: NAME }}\n\
+         \x20 auth: {{ {auth} }}\n\
+         \n\
+         # Where the Delta tables are kept; by default in the data folder.\n\
+         # database: {{ delta: {{ folder: ../snowferry-data/tables }} }}\n\
+         \n\
+         # For each table:\n\
+         #   mode      incremental (needs a cursor) | full (read whole on each run) | once (one backfill)\n\
+         #   cursor    a NUMBER, DATE or TIMESTAMP column that grows with each insert or update\n\
+         #   key       the columns that tell a row from every other; without it rows are appended\n\
+         #   lookback  how far below the last value to read again for rows committed late: 90s, 15m, 6h,\n\
+         #             2d, or a whole number for a NUMBER cursor\n\
+         #   integers  auto | decimal | int64: how NUMBER(38,0) is stored\n\
+         # `snowferry discover {name}` lists tables with candidates for key and cursor.\n\
+         pull:\n\
+         \x20 tables:\n",
+        quoted(account),
+        quoted(user),
+        quoted(role),
+        quoted(warehouse),
+    );
+    for table in &template.tables {
+        render_table(&mut out, table);
+    }
+    out
+}
+
+fn render_table(out: &mut String, table: &TemplateTable) {
+    let _ = writeln!(out, "    - table: {}", quoted(&table.table));
+    if !table.mode.is_empty() {
+        let _ = writeln!(out, "      mode: {}", table.mode);
+    }
+    if !table.key.is_empty() {
+        let key: Vec<String> = table.key.iter().map(|column| quoted(column)).collect();
+        let _ = writeln!(out, "      key: [{}]", key.join(", "));
+    }
+    if !table.cursor.is_empty() {
+        let _ = writeln!(out, "      cursor: {}", quoted(&table.cursor));
+    }
+    if !table.lookback.is_empty() {
+        let _ = writeln!(out, "      lookback: {}", table.lookback);
+    }
+}
+
+/// Returns a text as a YAML scalar: plain where that can only be a text, else as a JSON string,
+/// which YAML reads the same.
+fn quoted(text: &str) -> String {
+    const WORDS: &[&str] = &["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
+    let first = text.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '_' | '/' | '.'));
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | '$');
+    let word = WORDS.contains(&text.to_lowercase().as_str());
+    let number = text.starts_with('.') && !text.starts_with("./") && !text.starts_with("../");
+    if first && text.chars().all(plain) && !word && !number {
+        return text.to_owned();
+    }
+    serde_json::Value::from(text).to_string()
+}

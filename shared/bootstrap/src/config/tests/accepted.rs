@@ -1,0 +1,170 @@
+use std::path::{Path, PathBuf};
+
+use snowferry_model::names::Identifier;
+use snowferry_model::plan::IntegerPolicy;
+use snowferry_model::watermark::Lookback;
+use snowferry_pull::Mode;
+
+use super::super::{Auth, SecretSource, Template, TemplateTable, parse, render};
+use super::{GOOD, read, read_with};
+
+#[test]
+fn a_full_file_is_read_with_its_paths_taken_from_its_folder() {
+    let connection = read(GOOD).unwrap();
+    assert_eq!(connection.name.as_str(), "acme");
+    assert_eq!(connection.snowflake.account, "myorg-acme");
+    assert_eq!(connection.snowflake.base_url.as_deref(), Some("http://127.0.0.1:8080"));
+    let key = PathBuf::from("connections/keys/acme.p8");
+    assert_eq!(connection.snowflake.auth, Auth::KeyPair { private_key_file: key });
+    assert_eq!(connection.tables_folder, Some(PathBuf::from("connections/../tables")));
+    let [table] = connection.tables.as_slice() else { panic!("one table was written") };
+    assert_eq!(table.table.to_string(), "CRM.PUBLIC.ACCOUNTS");
+    assert_eq!(table.mode, Mode::Incremental);
+    assert_eq!(table.key, [Identifier::new("ID").unwrap()]);
+    assert_eq!(table.cursor, Some(Identifier::new("UPDATED_AT").unwrap()));
+    assert_eq!(table.lookback, Lookback::Seconds(900));
+    assert_eq!(table.integers, IntegerPolicy::Auto);
+}
+
+#[test]
+fn an_absolute_path_stays_as_it_is() {
+    let connection = read_with("keys/acme.p8", "/etc/acme.p8").unwrap();
+    let key = PathBuf::from("/etc/acme.p8");
+    assert_eq!(connection.snowflake.auth, Auth::KeyPair { private_key_file: key });
+}
+
+#[test]
+fn a_password_comes_from_a_file_or_a_variable() {
+    let auth = "{ key_pair: { private_key_file: keys/acme.p8 } }";
+    let from = |other| read_with(auth, other).unwrap().snowflake.auth;
+    let file = SecretSource::File(PathBuf::from("connections/acme.txt"));
+    assert_eq!(from("{ password: { file: acme.txt } }"), Auth::Password(file));
+    let variable = SecretSource::Variable("ACME_PASSWORD".to_owned());
+    assert_eq!(from("{ password: { env: ACME_PASSWORD } }"), Auth::Password(variable));
+}
+
+#[test]
+fn a_table_with_a_cursor_is_incremental_without_saying_so() {
+    let connection = read_with("      mode: incremental\n", "").unwrap();
+    assert_eq!(connection.tables[0].mode, Mode::Incremental);
+}
+
+#[test]
+fn unquoted_names_are_folded_to_upper_case_and_quoted_ones_kept() {
+    let connection = read_with("CRM.PUBLIC.ACCOUNTS", "'crm.public.\"my table\"'").unwrap();
+    assert_eq!(connection.tables[0].table.to_string(), "CRM.PUBLIC.\"my table\"");
+    let connection = read_with("key: [ID]", "key: [id, '\"id\"']").unwrap();
+    let names: Vec<&str> = connection.tables[0].key.iter().map(Identifier::as_str).collect();
+    assert_eq!(names, ["ID", "id"]);
+}
+
+#[test]
+fn every_form_of_a_lookback_is_read() {
+    let lookback = |written: &str| {
+        read_with("lookback: 15m", &format!("lookback: {written}")).unwrap().tables[0].lookback
+    };
+    assert_eq!(lookback("90s"), Lookback::Seconds(90));
+    assert_eq!(lookback("6h"), Lookback::Seconds(21_600));
+    assert_eq!(lookback("2d"), Lookback::Seconds(172_800));
+    assert_eq!(lookback("1000"), Lookback::Units(1000));
+}
+
+#[test]
+fn aliases_spare_repetition() {
+    let text = GOOD.replacen("key: [ID]", "key: &key [ID]", 1)
+        + "    - { table: CRM.PUBLIC.USERS, key: *key, cursor: UPDATED_AT }\n";
+    assert_eq!(read(&text).unwrap().tables[1].key, [Identifier::new("ID").unwrap()]);
+}
+
+fn template() -> Template {
+    Template {
+        name: "acme".to_owned(),
+        account: "myorg-acme".to_owned(),
+        base_url: None,
+        user: "SNOWFERRY".to_owned(),
+        role: "SNOWFERRY_PULL".to_owned(),
+        warehouse: "SNOWFERRY_WH".to_owned(),
+        auth: Auth::KeyPair { private_key_file: PathBuf::from("../keys/acme.p8") },
+        tables: vec![
+            TemplateTable {
+                table: "CRM.PUBLIC.ACCOUNTS".to_owned(),
+                key: vec!["ID".to_owned()],
+                cursor: "UPDATED_AT".to_owned(),
+                lookback: "15m".to_owned(),
+                ..TemplateTable::default()
+            },
+            TemplateTable {
+                table: "CRM.PUBLIC.USERS".to_owned(),
+                mode: "full",
+                ..TemplateTable::default()
+            },
+        ],
+    }
+}
+
+#[test]
+fn the_written_template_explains_itself() {
+    expect_test::expect![[r#"
+        # The connection `acme`: one Snowflake account, and the tables to pull from it.
+        # Check it with `snowferry check acme`, then run `snowferry pull acme`.
+        version: 1
+        connection: acme
+
+        snowflake:
+          # ORGANISATION-ACCOUNT, as in https://ORGANISATION-ACCOUNT.snowflakecomputing.com
+          account: myorg-acme
+          # base_url: https://…   only for a private endpoint or an emulator
+          user: SNOWFERRY
+          # The role needs USAGE on database, schema and warehouse, and SELECT on the tables.
+          role: SNOWFERRY_PULL
+          warehouse: SNOWFERRY_WH
+          # A secret is never in this file. Paths count from this file's folder.
+          # Instead of a key pair: password: { file: PATH } or password: { env: NAME }
+          auth: { key_pair: { private_key_file: ../keys/acme.p8 } }
+
+        # Where the Delta tables are kept; by default in the data folder.
+        # database: { delta: { folder: ../snowferry-data/tables } }
+
+        # For each table:
+        #   mode      incremental (needs a cursor) | full (read whole on each run) | once (one backfill)
+        #   cursor    a NUMBER, DATE or TIMESTAMP column that grows with each insert or update
+        #   key       the columns that tell a row from every other; without it rows are appended
+        #   lookback  how far below the last value to read again for rows committed late: 90s, 15m, 6h,
+        #             2d, or a whole number for a NUMBER cursor
+        #   integers  auto | decimal | int64: how NUMBER(38,0) is stored
+        # `snowferry discover acme` lists tables with candidates for key and cursor.
+        pull:
+          tables:
+            - table: CRM.PUBLIC.ACCOUNTS
+              key: [ID]
+              cursor: UPDATED_AT
+              lookback: 15m
+            - table: CRM.PUBLIC.USERS
+              mode: full
+    "#]].assert_eq(&render(&template()));
+}
+
+#[test]
+fn the_written_template_is_read_back() {
+    let file = Path::new("connections/acme.yaml");
+    let connection = parse(file, &render(&template())).unwrap();
+    assert_eq!(connection.tables.len(), 2);
+    assert_eq!(connection.tables[1].mode, Mode::Full);
+}
+
+#[test]
+fn names_that_yaml_would_misread_are_written_in_quotes() {
+    let mut template = template();
+    template.user = "NO".to_owned();
+    template.role = "my \"role\": #1".to_owned();
+    template.warehouse = "0123".to_owned();
+    template.tables[0].cursor = "\"Größe: y\"".to_owned();
+    template.tables[0].key = vec!["TRUE".to_owned()];
+    template.base_url = Some("http://127.0.0.1:9".to_owned());
+    let connection = parse(Path::new("acme.yaml"), &render(&template)).unwrap();
+    assert_eq!(connection.snowflake.user, "NO");
+    assert_eq!(connection.snowflake.role, "my \"role\": #1");
+    assert_eq!(connection.snowflake.warehouse, "0123");
+    assert_eq!(connection.tables[0].cursor, Some(Identifier::new("Größe: y").unwrap()));
+    assert_eq!(connection.tables[0].key, [Identifier::new("TRUE").unwrap()]);
+}

@@ -1,0 +1,182 @@
+//! Why a program could not start its work: files, folders, secrets, and what lies below.
+
+use std::path::PathBuf;
+
+use snowferry_checkpoint::CheckpointError;
+use snowferry_database::DatabaseError;
+use snowferry_model::fault::{Blame, Fault, Retry};
+use snowferry_snowflake::SnowflakeError;
+use snowferry_staging::StagingError;
+
+use crate::config::Problem;
+
+/// Why a program could not start its work, by what somebody would do about it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BootstrapError {
+    /// The connection file says something wrong.
+    #[error("{}", told(file, problems))]
+    Config {
+        /// The file.
+        file: PathBuf,
+        /// Everything that is wrong with it, in the order of the file.
+        problems: Vec<Problem>,
+    },
+    /// There is no such connection.
+    #[error("there is no connection `{name}`: {} does not exist", file.display())]
+    NoConnection {
+        /// The name that was asked for.
+        name: String,
+        /// Where it would be.
+        file: PathBuf,
+        /// The connections that are there.
+        known: Vec<String>,
+    },
+    /// The connection file cannot be read.
+    #[error("read {}", file.display())]
+    ReadConnection {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A secret is not where the connection says.
+    #[error("read the {what} from {place}: {reason}")]
+    Secret {
+        /// `private key` or `password`.
+        what: &'static str,
+        /// The file or variable.
+        place: String,
+        /// Why, without the secret.
+        reason: String,
+    },
+    /// A folder or file of the data folder cannot be used.
+    #[error("{step} {}", path.display())]
+    Home {
+        /// What was tried, as a verb.
+        step: &'static str,
+        /// The folder or file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A setting of the program itself is wrong.
+    #[error("{setting}: {reason}")]
+    Setting {
+        /// The option or variable.
+        setting: &'static str,
+        /// What is wrong, and what is allowed.
+        reason: String,
+    },
+    /// The Snowflake client refused its settings.
+    #[error("prepare the Snowflake client for `{connection}`")]
+    Snowflake {
+        /// The connection.
+        connection: String,
+        /// Why.
+        source: Box<SnowflakeError>,
+    },
+    /// The staging folder cannot be opened.
+    #[error("open the staging folder")]
+    Staging {
+        /// Why.
+        source: StagingError,
+    },
+    /// The state cannot be opened.
+    #[error("open the state")]
+    Checkpoint {
+        /// Why.
+        source: CheckpointError,
+    },
+    /// Our database cannot be opened.
+    #[error("open the folder of the tables")]
+    Database {
+        /// Why.
+        source: DatabaseError,
+    },
+}
+
+/// Lists all problems, one place each.
+fn told(file: &std::path::Path, problems: &[Problem]) -> String {
+    let count = match problems.len() {
+        1 => "one problem".to_owned(),
+        count => format!("{count} problems"),
+    };
+    let mut text = format!("{} has {count}", file.display());
+    for problem in problems {
+        text.push_str("\n  ");
+        text.push_str(&problem.told(file));
+    }
+    text
+}
+
+impl BootstrapError {
+    /// Returns whether what was written is wrong, rather than what was tried.
+    #[must_use]
+    pub fn is_configuration(&self) -> bool {
+        matches!(
+            self,
+            Self::Config { .. }
+                | Self::NoConnection { .. }
+                | Self::ReadConnection { .. }
+                | Self::Setting { .. }
+        )
+    }
+
+    /// Returns the error of the adapter that failed, if one did.
+    fn adapter(&self) -> Option<&dyn Fault> {
+        match self {
+            Self::Snowflake { source, .. } => Some(source.as_ref()),
+            Self::Staging { source } => Some(source),
+            Self::Checkpoint { source } => Some(source),
+            Self::Database { source } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+impl Fault for BootstrapError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Config { .. } => "CONFIG_INVALID",
+            Self::NoConnection { .. } => "CONFIG_NO_CONNECTION",
+            Self::ReadConnection { .. } => "CONFIG_READ",
+            Self::Secret { .. } => "CONFIG_SECRET",
+            Self::Home { .. } => "HOME_UNUSABLE",
+            Self::Setting { .. } => "SETTING_INVALID",
+            _ => self.adapter().map_or("BOOTSTRAP", Fault::code),
+        }
+    }
+
+    fn blame(&self) -> Blame {
+        self.adapter().map_or(Blame::Operator, Fault::blame)
+    }
+
+    fn retry(&self) -> Retry {
+        self.adapter().map_or(Retry::AfterFix, Fault::retry)
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoConnection { name, known, .. } if known.is_empty() => {
+                Some(format!("`snowferry init {name}` writes a commented file"))
+            }
+            Self::NoConnection { name, known, .. } => Some(format!(
+                "the connections here are {}; `snowferry init {name}` writes a new file",
+                known.join(", ")
+            )),
+            Self::ReadConnection { .. } => {
+                Some("check that the file may be read and is UTF-8 text".to_owned())
+            }
+            Self::Secret { what, .. } => {
+                Some(format!("put the {what} there, or name another place under snowflake.auth"))
+            }
+            Self::Home { .. } => Some(
+                "check that the folder exists, may be written to and has room, \
+                 or name another one with --home"
+                    .to_owned(),
+            ),
+            _ => self.adapter().and_then(Fault::hint),
+        }
+    }
+}
