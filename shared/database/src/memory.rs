@@ -208,6 +208,15 @@ struct Verdict {
     incoming: Vec<Vec<bool>>,
 }
 
+/// What an incoming row meets in the table.
+#[derive(Default)]
+struct Met {
+    /// Whether the incoming row loses.
+    loses: bool,
+    /// The rows of its key, by batch and row.
+    places: Vec<(usize, usize)>,
+}
+
 /// Where a row is, and its cursor.
 struct Best {
     batch: usize,
@@ -233,7 +242,7 @@ impl Verdict {
             source: Box::new(error),
         };
         // The rows of the table that have an incoming key, and whether the incoming row loses.
-        let mut met: HashMap<&[u8], (bool, Vec<(usize, usize)>)> = HashMap::new();
+        let mut met: HashMap<&[u8], Met> = HashMap::new();
         for (index, batch) in standing.iter().enumerate() {
             let encoded = encoder.encode(batch)?;
             for row in 0..batch.num_rows() {
@@ -250,8 +259,8 @@ impl Verdict {
                     loses = ours.map_err(broken)?.row(0) == theirs.map_err(broken)?.row(0);
                 }
                 let met = met.entry(key.as_slice()).or_default();
-                met.0 |= loses;
-                met.1.push((index, row));
+                met.loses |= loses;
+                met.places.push((index, row));
             }
         }
         let mut verdict = Self {
@@ -259,8 +268,9 @@ impl Verdict {
             incoming: incoming.iter().map(|batch| vec![false; batch.num_rows()]).collect(),
         };
         for (key, best) in &best {
-            let (loses, places) =
-                met.get(key.as_slice()).map_or((false, &[][..]), |(l, p)| (*l, p.as_slice()));
+            let (loses, places) = met
+                .get(key.as_slice())
+                .map_or((false, &[][..]), |met| (met.loses, &met.places[..]));
             if loses {
                 continue;
             }

@@ -17,6 +17,7 @@ mod delta {
     use super::*;
     use snowferry_database::delta::{DeltaDatabase, DeltaOptions};
 
+    #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
     fn open(root: &std::path::Path, options: DeltaOptions) -> Arc<dyn Database> {
         Arc::new(DeltaDatabase::open_with(root, options).unwrap())
     }

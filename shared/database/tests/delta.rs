@@ -1,5 +1,6 @@
 //! What a Delta table promises beyond the contract: files, races, foreign tables.
 #![cfg(feature = "delta")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -87,7 +88,7 @@ async fn a_part_on_the_same_disk_is_linked_not_written_again() {
     let mut scene = Scene::keyed("T", StagedForm::Int64);
     scene.staged = Staged::in_folder(&staging);
     let rows = vec![int_row(1, 1, "a"), int_row(2, 1, "b")];
-    let manifest = scene.manifest((1, 1), replace(), &[rows.clone()]);
+    let manifest = scene.manifest((1, 1), replace(), std::slice::from_ref(&rows));
     scene.load(&database, &manifest).await.unwrap();
     let files = parquet_files(&database.folder(&scene.stream));
     let object = staging.join(&manifest.parts[0].object);
@@ -276,7 +277,7 @@ async fn a_load_that_is_dropped_half_way_leaves_the_table_as_it_was() {
     let scene = Scene::keyed("T", StagedForm::Int64);
     for (sequence, apply) in [(1, replace()), (2, upsert())] {
         let rows = vec![int_row(1, i64::try_from(sequence).unwrap(), "a")];
-        let manifest = scene.manifest((1, sequence), apply, &[rows.clone()]);
+        let manifest = scene.manifest((1, sequence), apply, std::slice::from_ref(&rows));
         let request = LoadRequest { stream: &scene.stream, plan: &scene.plan, manifest: &manifest };
         let still = StandStill(tokio::sync::Notify::new());
         let parts = Meanwhile { staged: &scene.staged, reads: AtomicUsize::new(0), act: &still };
@@ -288,6 +289,49 @@ async fn a_load_that_is_dropped_half_way_leaves_the_table_as_it_was() {
         assert_eq!(scene.ledger(&database).await, before);
         assert!(matches!(scene.load(&database, &manifest).await.unwrap(), Loaded::Now(_)));
         assert_eq!(scene.rows(&database).await, rows);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dropped_at_any_await_a_load_is_finished_exactly_once_by_the_next() {
+    let root = tempfile::tempdir().unwrap();
+    let database = DeltaDatabase::open(root.path()).unwrap();
+    let scene = Scene::keyed("T", StagedForm::Int64);
+    scene.apply(&database, (1, 1), replace(), &[vec![int_row(0, 0, "a")]]).await;
+    let mut before = scene.rows(&database).await;
+    for polls in 0..40_i64 {
+        let apply = if polls % 2 == 0 { Apply::Append } else { upsert() };
+        // A key that the last upsert left, and a new one.
+        let rows = vec![int_row(0, polls + 1, "b"), int_row(polls + 1, 1, "c")];
+        let at = (1, u64::try_from(polls).unwrap() + 2);
+        let manifest = scene.manifest(at, apply.clone(), std::slice::from_ref(&rows));
+        let mut load = Box::pin(scene.load(&database, &manifest));
+        for _ in 0..polls {
+            // Returns after one poll, having been woken for it.
+            let mut polled = false;
+            let once = std::future::poll_fn(|context| {
+                if std::mem::replace(&mut polled, true) {
+                    return std::task::Poll::Ready(true);
+                }
+                load.as_mut().poll(context).map(|_| false)
+            });
+            if !once.await {
+                break;
+            }
+        }
+        drop(load);
+        let mut after = before.clone();
+        if matches!(apply, Apply::Upsert { .. }) {
+            after.retain(|row| row[0] != Cell::Int(0));
+        }
+        after.extend(rows);
+        after.sort();
+        let seen = scene.rows(&database).await;
+        assert!(seen == before || seen == after, "after {polls} polls: {seen:?}");
+        scene.load(&database, &manifest).await.unwrap();
+        assert_eq!(scene.rows(&database).await, after, "after {polls} polls");
+        assert_eq!(scene.ledger(&database).await, Some(at));
+        before = after;
     }
 }
 
@@ -319,7 +363,7 @@ async fn a_table_that_was_created_and_never_loaded_takes_the_columns_of_the_firs
     assert_eq!(old.ledger(&database).await, None);
     let new = Scene::keyed("T", WIDE);
     let rows = vec![row(Cell::Decimal(1 << 80), 1, "a")];
-    new.apply(&database, (1, 1), replace(), &[rows.clone()]).await;
+    new.apply(&database, (1, 1), replace(), std::slice::from_ref(&rows)).await;
     assert_eq!(new.rows(&database).await, rows);
 }
 

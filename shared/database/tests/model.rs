@@ -1,5 +1,7 @@
 //! Random manifests do to every database what a plain list of rows says they do.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 use std::sync::Arc;
 
 use proptest::prelude::*;

@@ -105,7 +105,7 @@ pub(super) async fn a_row_that_the_table_has_already_changes_nothing(open: Open<
     let scene = Scene::keyed("BOUNDARY", StagedForm::Int64);
     let database = open();
     let rows: Vec<_> = (0..30).map(|key| int_row(key, 7, "v")).collect();
-    scene.apply(database.as_ref(), (1, 1), replace(), &[rows.clone()]).await;
+    scene.apply(database.as_ref(), (1, 1), replace(), std::slice::from_ref(&rows)).await;
     let before = database.summary(&scene.stream).await.unwrap();
     let again = [rows[..10].to_vec(), rows[10..].to_vec()];
     let figures = scene.apply(database.as_ref(), (1, 2), upsert(), &again).await;

@@ -1,5 +1,7 @@
 //! Values come back as they were staged, and keys are equal only when they are.
 
+use std::slice::from_ref;
+
 use snowferry_model::names::Identifier;
 use snowferry_model::plan::StagedForm;
 use snowferry_model::slice::Apply;
@@ -141,13 +143,13 @@ pub(super) async fn wide_keys_are_told_apart_exactly(open: Open<'_>) {
     let (changed, kept): (Vec<_>, Vec<_>) =
         keys.iter().enumerate().partition(|(index, _)| index % 2 == 0);
     let incoming: Vec<_> = changed.iter().map(|(_, key)| wide(key, 2, "new")).collect();
-    let figures = scene.apply(database.as_ref(), (1, 2), upsert(), &[incoming.clone()]).await;
+    let figures = scene.apply(database.as_ref(), (1, 2), upsert(), from_ref(&incoming)).await;
     assert_eq!(figures, (9, 9, 0));
     let kept = kept.iter().map(|(_, key)| wide(key, 1, "old"));
     let expected = sorted(incoming.into_iter().chain(kept).collect());
     assert_eq!(scene.rows(open().as_ref()).await, expected);
     let all: Vec<_> = keys.iter().map(|key| wide(key, 3, "newest")).collect();
-    let figures = scene.apply(database.as_ref(), (1, 3), upsert(), &[all.clone()]).await;
+    let figures = scene.apply(database.as_ref(), (1, 3), upsert(), from_ref(&all)).await;
     assert_eq!(figures, (18, 18, 0));
     assert_eq!(scene.rows(open().as_ref()).await, sorted(all));
 }
@@ -205,7 +207,7 @@ pub(super) async fn every_type_of_key_finds_its_row(open: Open<'_>) {
         scene.apply(database.as_ref(), (1, 1), replace(), &parts).await;
         let incoming: Vec<_> = keys.iter().map(|key| row(key, 2, "new")).collect();
         let count = keys.len() as u64;
-        let figures = scene.apply(database.as_ref(), (1, 2), upsert(), &[incoming.clone()]).await;
+        let figures = scene.apply(database.as_ref(), (1, 2), upsert(), from_ref(&incoming)).await;
         assert_eq!(figures, (count, count, 0), "{table}");
         assert_eq!(scene.rows(open().as_ref()).await, sorted(incoming), "{table}");
         let last = row(keys.last().unwrap(), 3, "last");

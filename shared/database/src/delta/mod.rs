@@ -344,3 +344,27 @@ fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
     }
     false
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use deltalake_core::DeltaTableError;
+    use parquet::errors::ParquetError;
+
+    #[test]
+    fn a_full_disk_is_seen_through_every_wrapping() {
+        let full = || std::io::Error::from_raw_os_error(28);
+        let wrapped: [BoxError; 4] = [
+            full().into(),
+            ParquetError::from(full()).into(),
+            DeltaTableError::from(full()).into(),
+            ParquetError::General(full().to_string()).into(),
+        ];
+        for error in wrapped {
+            let error = store_error("write", "t", error);
+            assert!(matches!(error, DatabaseError::Full { .. }), "{error:?}");
+        }
+        let error = store_error("write", "t", std::io::Error::from_raw_os_error(5));
+        assert!(matches!(error, DatabaseError::Store { .. }), "{error:?}");
+    }
+}
