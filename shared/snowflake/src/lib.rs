@@ -6,6 +6,7 @@
 //! first batch looks like.
 //!
 //! - [`memory`]: a source in memory with versions by commit time; the engines' fake.
+//! - [`decode`]: the wire's encodings into the staged types, exactly.
 //! - `client` (feature): the driver protocol over HTTPS.
 //! - `contract` (feature): the suite that every source passes.
 //!
@@ -25,6 +26,11 @@ use snowferry_model::plan::{ColumnFacts, TablePlan};
 use snowferry_model::types::{SnowflakeType, TableDescription};
 use snowferry_model::watermark::{Watermark, Window};
 
+#[cfg(feature = "client")]
+pub mod client;
+#[cfg(feature = "contract")]
+pub mod contract;
+pub mod decode;
 mod error;
 pub mod memory;
 

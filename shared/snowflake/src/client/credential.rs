@@ -1,0 +1,152 @@
+//! Secrets and what is proved with them: a password, or a key pair that signs short-lived tokens.
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use rsa::pkcs1::DecodeRsaPrivateKey;
+use rsa::pkcs8::{DecodePrivateKey, EncodePublicKey};
+use rsa::traits::PublicKeyParts;
+use rsa::{Pkcs1v15Sign, RsaPrivateKey};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use super::account::Account;
+use crate::SnowflakeError;
+
+/// How long a sign-in token is valid. Snowflake accepts up to an hour; the drivers use a minute.
+const TOKEN_LIFE_S: i64 = 60;
+
+/// Snowflake's least key size ("Key-pair authentication").
+const KEY_MIN_BITS: usize = 2048;
+
+/// The DER frame around a SHA-256 digest in a PKCS#1 v1.5 signature (RFC 8017, section 9.2).
+const SHA256_FRAME: [u8; 19] = [
+    0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05,
+    0x00, 0x04, 0x20,
+];
+
+/// A text that is in no log, message or `Debug` output, and is wiped when dropped.
+///
+/// ```compile_fail
+/// let secret = snowferry_snowflake::client::Secret::new("s3cret".to_owned());
+/// println!("{secret}");
+/// ```
+#[derive(Clone)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Takes a secret over.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
+    /// Returns the secret itself; only for handing it to who needs it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// What a connection signs in with.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    /// An RSA key whose public half the user has at Snowflake.
+    KeyPair(KeyPair),
+    /// A password. Snowflake is ending single-factor passwords.
+    Password(Secret),
+}
+
+/// An RSA private key.
+#[derive(Clone)]
+pub struct KeyPair {
+    key: Box<RsaPrivateKey>,
+    fingerprint: String,
+}
+
+impl std::fmt::Debug for KeyPair {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyPair").field("fingerprint", &self.fingerprint).finish_non_exhaustive()
+    }
+}
+
+impl KeyPair {
+    /// Reads an unencrypted private key in PEM, PKCS#8 or PKCS#1. `name` says where it came from.
+    ///
+    /// # Errors
+    /// [`SnowflakeError::Credential`] for an encrypted key (with the command that decrypts it),
+    /// anything that is no RSA private key, or a key of less than 2048 bits.
+    pub fn from_pem(name: &str, pem: &Secret) -> Result<Self, SnowflakeError> {
+        let refuse = |reason: &str| SnowflakeError::Credential {
+            name: name.to_owned(),
+            reason: reason.to_owned(),
+        };
+        let text = pem.expose().trim();
+        if text.contains("ENCRYPTED") {
+            return Err(refuse(
+                "the private key is encrypted; decrypt it with \
+                 `openssl pkcs8 -topk8 -nocrypt -in encrypted.p8 -out key.p8` \
+                 and keep the result where only Snowferry can read it",
+            ));
+        }
+        if text.contains("PUBLIC KEY") {
+            return Err(refuse("it is the public key; the private key is needed"));
+        }
+        let key = if text.contains("BEGIN RSA PRIVATE KEY") {
+            RsaPrivateKey::from_pkcs1_pem(text).ok()
+        } else {
+            RsaPrivateKey::from_pkcs8_pem(text).ok()
+        };
+        let key = key.ok_or_else(|| {
+            refuse("it is no RSA private key in PEM (BEGIN PRIVATE KEY or BEGIN RSA PRIVATE KEY)")
+        })?;
+        if key.size() * 8 < KEY_MIN_BITS {
+            return Err(refuse(
+                "the key has less than 2048 bits; make one with `snowferry keygen`",
+            ));
+        }
+        let spki = key.to_public_key().to_public_key_der();
+        let spki = spki.map_err(|_| refuse("its public key cannot be encoded"))?;
+        let fingerprint = format!("SHA256:{}", STANDARD.encode(Sha256::digest(spki.as_bytes())));
+        Ok(Self { key: Box::new(key), fingerprint })
+    }
+
+    /// Returns the fingerprint as DESCRIBE USER shows it in RSA_PUBLIC_KEY_FP.
+    #[must_use]
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// Signs a token for one sign-in attempt; `now_s` is in seconds since 1970.
+    pub(super) fn token(
+        &self,
+        account: &Account,
+        user: &str,
+        now_s: i64,
+    ) -> Result<Secret, SnowflakeError> {
+        let subject = format!("{}.{}", account.name(), user.to_uppercase());
+        let claims = serde_json::json!({
+            "iss": format!("{subject}.{}", self.fingerprint),
+            "sub": subject,
+            "iat": now_s,
+            "exp": now_s + TOKEN_LIFE_S,
+        });
+        let header = URL_SAFE_NO_PAD.encode(br#"{"alg":"RS256","typ":"JWT"}"#);
+        let signed = format!("{header}.{}", URL_SAFE_NO_PAD.encode(claims.to_string()));
+        let scheme = Pkcs1v15Sign { hash_len: Some(32), prefix: SHA256_FRAME.into() };
+        let digest = Sha256::digest(signed.as_bytes());
+        let signature = self
+            .key
+            .sign_with_rng(&mut rsa::rand_core::OsRng, scheme, &digest)
+            .map_err(|_| SnowflakeError::Credential {
+                name: "the private key".to_owned(),
+                reason: "it cannot sign".to_owned(),
+            })?;
+        Ok(Secret::new(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))))
+    }
+}

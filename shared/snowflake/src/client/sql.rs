@@ -1,0 +1,283 @@
+//! Every SQL text that this crate sends. Identifiers come only through
+//! [`Identifier::quoted`], values only as binds; a pattern of SHOW, which takes no bind, is the
+//! one literal, and is escaped here.
+
+use serde_json::{Value, json};
+use snowferry_model::names::{Identifier, TableName};
+use snowferry_model::types::SnowflakeType;
+use snowferry_model::watermark::{Lookback, LowerEdge, Watermark, Window};
+
+use super::ClientOptions;
+use crate::{ProfileRequest, ReadRequest, SnowflakeError};
+
+const SECONDS_PER_DAY: u64 = 86_400;
+
+/// One statement with its binds, in the order of its question marks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Statement {
+    pub(super) text: String,
+    pub(super) binds: Vec<String>,
+    /// Marks the statement in the server's history, in place of the session's tag.
+    pub(super) tag: Option<String>,
+}
+
+impl Statement {
+    fn plain(text: String) -> Self {
+        Self { text, binds: Vec::new(), tag: None }
+    }
+}
+
+/// What a session fixes, so that no account or user default changes a result or a text.
+pub(super) fn session_parameters(options: &ClientOptions) -> Value {
+    let mut parameters = json!({
+        "CLIENT_VALIDATE_DEFAULT_PARAMETERS": true,
+        "TIMEZONE": "UTC",
+        "TIMESTAMP_OUTPUT_FORMAT": "YYYY-MM-DD HH24:MI:SS.FF9 TZHTZM",
+        "TIMESTAMP_NTZ_OUTPUT_FORMAT": "YYYY-MM-DD HH24:MI:SS.FF9",
+        "TIMESTAMP_LTZ_OUTPUT_FORMAT": "YYYY-MM-DD HH24:MI:SS.FF9 TZHTZM",
+        "TIMESTAMP_TZ_OUTPUT_FORMAT": "YYYY-MM-DD HH24:MI:SS.FF9 TZHTZM",
+        "TIMESTAMP_INPUT_FORMAT": "AUTO",
+        "DATE_OUTPUT_FORMAT": "YYYY-MM-DD",
+        "DATE_INPUT_FORMAT": "AUTO",
+        "TIME_OUTPUT_FORMAT": "HH24:MI:SS.FF9",
+        "BINARY_OUTPUT_FORMAT": "HEX",
+        "GEOGRAPHY_OUTPUT_FORMAT": "GeoJSON",
+        "GEOMETRY_OUTPUT_FORMAT": "GeoJSON",
+        "GO_QUERY_RESULT_FORMAT": "ARROW",
+        "ROWS_PER_RESULTSET": 0,
+        "QUOTED_IDENTIFIERS_IGNORE_CASE": false,
+        "AUTOCOMMIT": true,
+        // A detached statement is read later, by another process if need be.
+        "ABORT_DETACHED_QUERY": false,
+        "STATEMENT_TIMEOUT_IN_SECONDS": options.statement_timeout.as_secs(),
+        "QUERY_TAG": options.query_tag,
+    });
+    if let (Value::Object(parameters), Some(size)) = (&mut parameters, options.chunk_size_mb) {
+        parameters.insert("CLIENT_RESULT_CHUNK_SIZE".to_owned(), size.into());
+    }
+    parameters
+}
+
+/// Columns, types, keys; needs no warehouse.
+pub(super) fn describe(table: &TableName) -> Statement {
+    Statement::plain(format!("DESCRIBE TABLE {}", table.quoted()))
+}
+
+/// Kinds of objects that SHOW lists apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Tables,
+    Views,
+}
+
+impl Kind {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Tables => "TABLES",
+            Self::Views => "VIEWS",
+        }
+    }
+}
+
+/// The object of that name, and others whose name differs by case only; needs no warehouse.
+pub(super) fn show_one(table: &TableName, kind: Kind) -> Statement {
+    Statement::plain(format!(
+        "SHOW {} LIKE {} IN SCHEMA {}.{}",
+        kind.word(),
+        like_literal(table.table.as_str()),
+        table.database.quoted(),
+        table.schema.quoted()
+    ))
+}
+
+/// Where discovery looks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Everything that the role may see.
+    Account,
+    /// One database.
+    Database(Identifier),
+    /// One schema.
+    Schema(Identifier, Identifier),
+}
+
+/// All tables or views of a scope; needs no warehouse.
+pub(super) fn show_all(scope: &Scope, kind: Kind) -> Statement {
+    let place = match scope {
+        Scope::Account => "ACCOUNT".to_owned(),
+        Scope::Database(database) => format!("DATABASE {}", database.quoted()),
+        Scope::Schema(database, schema) => {
+            format!("SCHEMA {}.{}", database.quoted(), schema.quoted())
+        }
+    };
+    Statement::plain(format!("SHOW {} IN {place}", kind.word()))
+}
+
+/// What the role may do; needs no warehouse.
+pub(super) fn show_grants(role: &Identifier) -> Statement {
+    Statement::plain(format!("SHOW GRANTS TO ROLE {}", role.quoted()))
+}
+
+/// Who and where the session is.
+pub(super) fn session_facts() -> Statement {
+    Statement::plain(
+        "SELECT CURRENT_VERSION(), CURRENT_ACCOUNT(), CURRENT_REGION(), CURRENT_USER(), \
+         CURRENT_ROLE(), CURRENT_WAREHOUSE()"
+            .to_owned(),
+    )
+}
+
+/// A count that only a running warehouse can answer.
+pub(super) fn use_warehouse(table: &TableName) -> Statement {
+    Statement::plain(format!(
+        "SELECT TO_VARCHAR(COUNT(*)) FROM (SELECT 1 FROM {} LIMIT 1)",
+        table.quoted()
+    ))
+}
+
+/// The named columns and no row; to be compiled only.
+pub(super) fn probe(table: &TableName, columns: &[Identifier]) -> Statement {
+    let columns = match columns {
+        [] => "1".to_owned(),
+        _ => columns.iter().map(Identifier::quoted).collect::<Vec<_>>().join(", "),
+    };
+    Statement::plain(format!("SELECT {columns} FROM {} LIMIT 0", table.quoted()))
+}
+
+/// Row count, greatest cursor, NULLs of it, and the asked facts, in that order.
+pub(super) fn profile(request: &ProfileRequest) -> Result<Statement, SnowflakeError> {
+    let mut items = vec!["TO_VARCHAR(COUNT(*))".to_owned()];
+    let mut binds = Vec::new();
+    if let Some((cursor, data_type)) = &request.cursor {
+        let column = cursor.quoted();
+        let mut greatest = format!("MAX({column})");
+        if let Some(floor) = &request.floor {
+            let bind = bound(&floor.cursor_type)?;
+            greatest = format!("GREATEST(COALESCE({greatest}, {bind}), {bind})");
+            binds.extend([floor.text.clone(), floor.text.clone()]);
+        }
+        items.push(exact_text(&greatest, data_type)?);
+        items.push(format!("TO_VARCHAR(COUNT(*) - COUNT({column}))"));
+    }
+    for column in request.wide_integers.iter().map(Identifier::quoted) {
+        items.push(format!("TO_VARCHAR(MIN({column}))"));
+        items.push(format!("TO_VARCHAR(MAX({column}))"));
+    }
+    for column in request.fine_timestamps.iter().map(Identifier::quoted) {
+        items
+            .push(format!("TO_VARCHAR(COUNT_IF(MOD(DATE_PART(NANOSECOND, {column}), 1000) <> 0))"));
+    }
+    let text = format!("SELECT {} FROM {}", items.join(", "), request.table.quoted());
+    Ok(Statement { text, binds, tag: None })
+}
+
+/// The rows of a window, the columns of a plan, as one statement.
+pub(super) fn read(request: &ReadRequest) -> Result<Statement, SnowflakeError> {
+    let columns: Vec<String> =
+        request.plan.columns.iter().map(|column| column.name.quoted()).collect();
+    let mut text = format!("SELECT {} FROM {}", columns.join(", "), request.table.quoted());
+    let mut binds = Vec::new();
+    match &request.window {
+        Window::Whole => {}
+        Window::Nothing => text.push_str(" WHERE 1 = 0"),
+        Window::UpTo { to } => {
+            text.push_str(&format!(" WHERE {}", upper(to, &mut binds)?));
+        }
+        Window::Between { from, edge, lookback, to } => {
+            let comparison = match edge {
+                LowerEdge::Open => ">",
+                LowerEdge::Closed => ">=",
+            };
+            let lowest = lower(from, *lookback)?;
+            binds.push(from.text.clone());
+            let column = from.cursor.quoted();
+            let upper = upper(to, &mut binds)?;
+            text.push_str(&format!(" WHERE {column} {comparison} {lowest} AND {upper}"));
+        }
+    }
+    let tag = (!request.tag.is_empty()).then(|| request.tag.clone());
+    Ok(Statement { text, binds, tag })
+}
+
+fn upper(to: &Watermark, binds: &mut Vec<String>) -> Result<String, SnowflakeError> {
+    binds.push(to.text.clone());
+    Ok(format!("{} <= {}", to.cursor.quoted(), bound(&to.cursor_type)?))
+}
+
+fn lower(from: &Watermark, lookback: Lookback) -> Result<String, SnowflakeError> {
+    let bind = bound(&from.cursor_type)?;
+    match (lookback, &from.cursor_type) {
+        (Lookback::None, _) => Ok(bind),
+        (Lookback::Seconds(seconds), SnowflakeType::Date) => {
+            Ok(format!("DATEADD(DAY, -{}, {bind})", seconds.div_ceil(SECONDS_PER_DAY)))
+        }
+        (
+            Lookback::Seconds(seconds),
+            SnowflakeType::TimestampNtz { .. }
+            | SnowflakeType::TimestampLtz { .. }
+            | SnowflakeType::TimestampTz { .. },
+        ) => Ok(format!("DATEADD(SECOND, -{seconds}, {bind})")),
+        (Lookback::Units(units), SnowflakeType::Number { .. }) => Ok(format!("{bind} - {units}")),
+        (_, data_type) => Err(SnowflakeError::Request {
+            object: "the lookback of a window".to_owned(),
+            reason: format!("it cannot be taken from {data_type}"),
+        }),
+    }
+}
+
+/// A bind that is compared as the cursor's own type: the constant is cast, never the column, so
+/// that pruning works.
+fn bound(data_type: &SnowflakeType) -> Result<String, SnowflakeError> {
+    match data_type {
+        SnowflakeType::Number { .. }
+        | SnowflakeType::Date
+        | SnowflakeType::TimestampNtz { .. }
+        | SnowflakeType::TimestampLtz { .. }
+        | SnowflakeType::TimestampTz { .. } => Ok(format!("?::{data_type}")),
+        _ => Err(no_cursor(data_type)),
+    }
+}
+
+/// A text that names the very same value when it is bound and cast back.
+fn exact_text(expression: &str, data_type: &SnowflakeType) -> Result<String, SnowflakeError> {
+    match data_type {
+        SnowflakeType::Number { .. } => Ok(format!("TO_VARCHAR({expression})")),
+        SnowflakeType::Date => Ok(format!("TO_VARCHAR({expression}, 'YYYY-MM-DD')")),
+        SnowflakeType::TimestampNtz { .. } => {
+            Ok(format!("TO_VARCHAR({expression}, 'YYYY-MM-DD HH24:MI:SS.FF9')"))
+        }
+        SnowflakeType::TimestampLtz { .. } | SnowflakeType::TimestampTz { .. } => {
+            Ok(format!("TO_VARCHAR({expression}, 'YYYY-MM-DD HH24:MI:SS.FF9 TZHTZM')"))
+        }
+        _ => Err(no_cursor(data_type)),
+    }
+}
+
+fn no_cursor(data_type: &SnowflakeType) -> SnowflakeError {
+    SnowflakeError::Request {
+        object: "the cursor".to_owned(),
+        reason: format!("a column of type {data_type} cannot be one"),
+    }
+}
+
+/// A literal that LIKE matches with `name` alone (and its other cases). The backslash escapes
+/// once for LIKE and once more for the literal.
+fn like_literal(name: &str) -> String {
+    let mut literal = String::from("'");
+    for character in name.chars() {
+        match character {
+            '%' | '_' => {
+                literal.push_str("\\\\");
+                literal.push(character);
+            }
+            '\\' => literal.push_str("\\\\\\\\"),
+            '\'' => literal.push_str("''"),
+            _ => literal.push(character),
+        }
+    }
+    literal.push('\'');
+    literal
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! Every statement's text, and that no name or value can change its meaning.
+
+use expect_test::{Expect, expect};
+use snowferry_model::plan::{PLAN_VERSION, PlannedColumn, StagedForm, TablePlan};
+
+use super::*;
+
+fn id(name: &str) -> Identifier {
+    Identifier::new(name).unwrap()
+}
+
+fn orders() -> TableName {
+    "DB.SC.ORDERS".parse().unwrap()
+}
+
+fn hostile() -> TableName {
+    TableName { database: id("d\"; drop"), schema: id("a.b"), table: id("50%_o'\\") }
+}
+
+const NTZ: SnowflakeType = SnowflakeType::TimestampNtz { scale: 9 };
+const NUMBER: SnowflakeType = SnowflakeType::Number { precision: 38, scale: 0 };
+
+fn bound_at(text: &str, cursor_type: SnowflakeType) -> Watermark {
+    Watermark { cursor: id("AT"), cursor_type, text: text.to_owned() }
+}
+
+fn shown(statement: &Statement) -> String {
+    format!("{}\n{:?}\n", statement.text, statement.binds)
+}
+
+fn check(statement: &Statement, expected: Expect) {
+    expected.assert_eq(&shown(statement));
+}
+
+fn read_of(table: TableName, window: Window) -> Result<Statement, SnowflakeError> {
+    let column =
+        |name: &str| PlannedColumn { name: id(name), data_type: NUMBER, form: StagedForm::Int64 };
+    let columns = vec![column("ID"), column("odd \"name\"")];
+    let plan = TablePlan { version: PLAN_VERSION, columns };
+    read(&ReadRequest { table, plan, window, tag: String::new() })
+}
+
+#[test]
+fn a_read_names_its_columns_and_casts_the_bounds_never_the_column() {
+    let between = |edge, lookback, data_type: SnowflakeType| Window::Between {
+        from: bound_at("low", data_type.clone()),
+        edge,
+        lookback,
+        to: bound_at("high", data_type),
+    };
+    let windows = [
+        Window::Whole,
+        Window::Nothing,
+        Window::UpTo { to: bound_at("high", SnowflakeType::TimestampLtz { scale: 3 }) },
+        between(LowerEdge::Open, Lookback::None, NTZ),
+        between(LowerEdge::Closed, Lookback::Seconds(3600), NTZ),
+        between(
+            LowerEdge::Closed,
+            Lookback::Seconds(3600),
+            SnowflakeType::TimestampTz { scale: 9 },
+        ),
+        between(LowerEdge::Closed, Lookback::Seconds(86_401), SnowflakeType::Date),
+        between(LowerEdge::Open, Lookback::Units(5), NUMBER),
+    ];
+    let texts: String =
+        windows.into_iter().map(|window| shown(&read_of(orders(), window).unwrap())).collect();
+    expect![[""]].assert_eq(&texts);
+}
+
+#[test]
+fn a_lookback_of_another_unit_is_refused() {
+    for (lookback, data_type) in [
+        (Lookback::Units(1), NTZ),
+        (Lookback::Seconds(1), NUMBER),
+        (Lookback::None, SnowflakeType::Text),
+        (Lookback::None, SnowflakeType::Float),
+    ] {
+        let window = Window::Between {
+            from: bound_at("low", data_type.clone()),
+            edge: LowerEdge::Open,
+            lookback,
+            to: bound_at("high", data_type),
+        };
+        assert!(matches!(read_of(orders(), window), Err(SnowflakeError::Request { .. })));
+    }
+}
+
+#[test]
+fn a_profile_is_one_statement_with_exact_texts() {
+    let mut request = ProfileRequest {
+        table: orders(),
+        cursor: Some((id("AT"), NTZ)),
+        floor: Some(bound_at("floor", NTZ)),
+        wide_integers: vec![id("ID")],
+        fine_timestamps: vec![id("AT")],
+    };
+    check(&profile(&request).unwrap(), expect![[""]]);
+    request.floor = None;
+    request.wide_integers.clear();
+    request.fine_timestamps.clear();
+    let mut texts = String::new();
+    for data_type in [
+        SnowflakeType::TimestampLtz { scale: 9 },
+        SnowflakeType::TimestampTz { scale: 9 },
+        SnowflakeType::Date,
+        SnowflakeType::Number { precision: 12, scale: 2 },
+    ] {
+        request.cursor = Some((id("AT"), data_type));
+        texts.push_str(&shown(&profile(&request).unwrap()));
+    }
+    request.cursor = None;
+    texts.push_str(&shown(&profile(&request).unwrap()));
+    expect![[""]].assert_eq(&texts);
+}
+
+#[test]
+fn names_stay_names_whatever_they_hold() {
+    let statements = [
+        describe(&hostile()),
+        show_one(&hostile(), Kind::Tables),
+        show_all(&Scope::Account, Kind::Views),
+        show_all(&Scope::Database(id("a\"b")), Kind::Tables),
+        show_all(&Scope::Schema(id("D"), id("S")), Kind::Tables),
+        show_grants(&id("r\"; drop role x; --")),
+        probe(&hostile(), &[id("a\"b")]),
+        probe(&orders(), &[]),
+        use_warehouse(&orders()),
+        session_facts(),
+        read_of(hostile(), Window::Whole).unwrap(),
+    ];
+    expect![[""]].assert_eq(&statements.iter().map(shown).collect::<String>());
+}
+
+#[test]
+fn a_value_is_only_ever_a_bind() {
+    let evil = "1'); DROP TABLE X; --";
+    let statement = read_of(orders(), Window::UpTo { to: bound_at(evil, NUMBER) }).unwrap();
+    assert!(!statement.text.contains("DROP"));
+    assert_eq!(statement.binds, [evil]);
+}
