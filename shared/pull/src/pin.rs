@@ -1,0 +1,367 @@
+//! Pins a slice: describes the table, fixes the bound, submits the one statement and stores the
+//! slice, all before the first row is read.
+
+use snowferry_checkpoint::{CheckpointError, Stored};
+use snowferry_model::names::Identifier;
+use snowferry_model::plan::{IntegerPolicy, TablePlan, described_fingerprint};
+use snowferry_model::slice::{Apply, Slice, UniqueBy};
+use snowferry_model::state::StreamState;
+use snowferry_model::types::{SnowflakeType, TableDescription};
+use snowferry_model::watermark::{Lookback, LowerEdge, Watermark, Window, can_be_cursor};
+use snowferry_snowflake::{Profile, ProfileRequest, QueryId, ReadRequest};
+use snowferry_staging::keys;
+
+use crate::error::PullError;
+use crate::job::{Mode, TableJob};
+use crate::run::Work;
+use crate::stored;
+
+/// What pinning led to.
+#[derive(Debug)]
+pub(crate) enum Pinned {
+    /// The slice is stored.
+    Slice(Box<Slice>),
+    /// A `once` table is complete.
+    NothingNew,
+    /// No row above the watermark was there when the bound was fixed.
+    UpToDate,
+    /// Another run changed the state; look again.
+    Moved,
+}
+
+/// Pins the next slice of a table that has none.
+pub(crate) async fn pin(work: &Work<'_>, stored: &Stored) -> Result<Pinned, PullError> {
+    let job = work.job;
+    check_job(job)?;
+    let state = &stored.state;
+    if job.mode == Mode::Once && state.sequence > 0 {
+        return Ok(Pinned::NothingNew);
+    }
+    let table =
+        work.ports.source.describe(&job.table).await.map_err(|source| work.source(source))?;
+    let cursor = check_columns(job, &table)?;
+    let continues = continues_generation(job, state);
+    let kept = if continues { Some(kept_plan(work, state, &table).await?) } else { None };
+    let watermark = if continues { state.watermark.clone() } else { None };
+    check_watermark(job, cursor.as_ref(), watermark.as_ref())?;
+    let profile = profile(work, &table, cursor.as_ref(), kept.is_none(), watermark.clone()).await?;
+    let window = window(job, cursor, watermark, &profile)?;
+    if let Window::Between { from, edge: LowerEdge::Open, to, .. } = &window
+        && from.text == to.text
+    {
+        return Ok(Pinned::UpToDate);
+    }
+    let plan = match kept {
+        Some(plan) => plan,
+        None => new_plan(work, state.generation, &table, &profile).await?,
+    };
+    submit(work, stored, &table, plan, window, continues).await
+}
+
+/// Returns whether the next slice adds to what the generation has loaded, rather than making the
+/// table anew.
+fn continues_generation(job: &TableJob, state: &StreamState) -> bool {
+    job.mode == Mode::Incremental && state.sequence > 0 && state.watermark.is_some()
+}
+
+fn check_job(job: &TableJob) -> Result<(), PullError> {
+    let refuse =
+        |reason: &str| Err(PullError::Job { table: job.table.clone(), reason: reason.to_owned() });
+    match (job.mode, &job.cursor) {
+        (Mode::Incremental, None) => refuse("mode incremental needs a cursor"),
+        _ if job.key.is_empty() && job.lookback != Lookback::None => {
+            refuse("a lookback reads rows again, so it needs a key that tells them apart")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Checks that key and cursor are there, and returns the cursor with its type.
+fn check_columns(
+    job: &TableJob,
+    table: &TableDescription,
+) -> Result<Option<(Identifier, SnowflakeType)>, PullError> {
+    let find = |name: &Identifier, role: &'static str| {
+        table.columns.iter().find(|column| column.name == *name).ok_or_else(|| {
+            let found: Vec<_> = table.columns.iter().map(|c| c.name.to_string()).collect();
+            PullError::NoSuchColumn {
+                table: job.table.clone(),
+                column: name.clone(),
+                role,
+                found: found.join(", "),
+            }
+        })
+    };
+    for name in &job.key {
+        find(name, "key")?;
+    }
+    let Some(name) = job.cursor.as_ref().filter(|_| job.mode == Mode::Incremental) else {
+        return Ok(None);
+    };
+    let column = find(name, "cursor")?;
+    if !can_be_cursor(&column.data_type) {
+        return Err(PullError::CursorType {
+            table: job.table.clone(),
+            column: name.clone(),
+            data_type: column.data_type.clone(),
+        });
+    }
+    let fits = match job.lookback {
+        Lookback::None => true,
+        Lookback::Units(_) => matches!(column.data_type, SnowflakeType::Number { .. }),
+        Lookback::Seconds(_) => !matches!(column.data_type, SnowflakeType::Number { .. }),
+    };
+    if !fits {
+        let reason = format!(
+            "the lookback does not fit the cursor {name}, a {}: give a number for a NUMBER and a \
+             duration such as 15m for a time",
+            column.data_type
+        );
+        return Err(PullError::Job { table: job.table.clone(), reason });
+    }
+    Ok(Some((name.clone(), column.data_type.clone())))
+}
+
+fn check_watermark(
+    job: &TableJob,
+    cursor: Option<&(Identifier, SnowflakeType)>,
+    watermark: Option<&Watermark>,
+) -> Result<(), PullError> {
+    match (cursor, watermark) {
+        (Some((name, data_type)), Some(mark))
+            if mark.cursor != *name || mark.cursor_type != *data_type =>
+        {
+            Err(PullError::CursorChanged { table: job.table.clone(), column: name.clone() })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Returns the plan of the generation, after checking that the source still fits it.
+async fn kept_plan(
+    work: &Work<'_>,
+    state: &StreamState,
+    table: &TableDescription,
+) -> Result<TablePlan, PullError> {
+    if state.identity.as_ref().is_some_and(|identity| *identity != table.identity) {
+        return Err(PullError::Recreated { table: work.job.table.clone() });
+    }
+    let plan = read_plan(work, state.generation, state.plan.as_deref().unwrap_or_default()).await?;
+    if plan.source_fingerprint() != described_fingerprint(table) {
+        let changes = changes(&plan, table);
+        return Err(PullError::SchemaChanged { table: work.job.table.clone(), changes });
+    }
+    Ok(plan)
+}
+
+/// Reads the plan that a slice or a generation names by its fingerprint.
+pub(crate) async fn read_plan(
+    work: &Work<'_>,
+    generation: u64,
+    fingerprint: &str,
+) -> Result<TablePlan, PullError> {
+    let key = keys::plan(&work.stream, generation, fingerprint);
+    let Some(plan) = stored::read::<TablePlan>(work, &key).await? else {
+        return Err(work.staging(snowferry_staging::StagingError::Missing { key: key.to_string() }));
+    };
+    if plan.fingerprint() != fingerprint {
+        let reason = "its content has another fingerprint".to_owned();
+        let key = key.to_string();
+        return Err(work.staging(snowferry_staging::StagingError::Corrupt { key, reason }));
+    }
+    Ok(plan)
+}
+
+/// Says which columns differ, by name and type.
+fn changes(plan: &TablePlan, table: &TableDescription) -> String {
+    let mut words = Vec::new();
+    for column in &plan.columns {
+        match table.columns.iter().find(|now| now.name == column.name) {
+            None => words.push(format!("{} is gone", column.name)),
+            Some(now) if now.data_type != column.data_type => {
+                words.push(format!(
+                    "{} was {} and is {}",
+                    column.name, column.data_type, now.data_type
+                ));
+            }
+            Some(_) => {}
+        }
+    }
+    for now in &table.columns {
+        if plan.column(&now.name).is_none() {
+            words.push(format!("{} ({}) is new", now.name, now.data_type));
+        }
+    }
+    if words.is_empty() {
+        words.push("the order of the columns changed".to_owned());
+    }
+    words.join(", ")
+}
+
+async fn profile(
+    work: &Work<'_>,
+    table: &TableDescription,
+    cursor: Option<&(Identifier, SnowflakeType)>,
+    new_plan: bool,
+    floor: Option<Watermark>,
+) -> Result<Profile, PullError> {
+    let wanted = |wants: &dyn Fn(&SnowflakeType) -> bool| -> Vec<Identifier> {
+        let columns = table.columns.iter().filter(|column| new_plan && wants(&column.data_type));
+        columns.map(|column| column.name.clone()).collect()
+    };
+    let wide = |data_type: &SnowflakeType| {
+        matches!(data_type, SnowflakeType::Number { precision: 19.., scale: 0 })
+            && work.job.integers == IntegerPolicy::Auto
+    };
+    let request = ProfileRequest {
+        table: work.job.table.clone(),
+        cursor: cursor.cloned(),
+        floor,
+        wide_integers: wanted(&wide),
+        fine_timestamps: wanted(&has_fine_scale),
+    };
+    if cursor.is_none() && request.wide_integers.is_empty() && request.fine_timestamps.is_empty() {
+        return Ok(Profile::default());
+    }
+    work.count_statement();
+    let profile =
+        work.ports.source.profile(&request).await.map_err(|source| work.source(source))?;
+    match cursor {
+        Some((column, _)) if profile.cursor_nulls > 0 => Err(PullError::NullCursor {
+            table: work.job.table.clone(),
+            column: column.clone(),
+            rows: profile.cursor_nulls,
+        }),
+        _ => Ok(profile),
+    }
+}
+
+fn has_fine_scale(data_type: &SnowflakeType) -> bool {
+    matches!(
+        data_type,
+        SnowflakeType::TimestampNtz { scale: 7.. }
+            | SnowflakeType::TimestampLtz { scale: 7.. }
+            | SnowflakeType::TimestampTz { scale: 7.. }
+    )
+}
+
+fn window(
+    job: &TableJob,
+    cursor: Option<(Identifier, SnowflakeType)>,
+    watermark: Option<Watermark>,
+    profile: &Profile,
+) -> Result<Window, PullError> {
+    let Some((cursor, cursor_type)) = cursor else {
+        return Ok(Window::Whole);
+    };
+    let Some(text) = profile.cursor_max.clone() else {
+        return match watermark {
+            None => Ok(Window::Nothing),
+            Some(_) => Err(PullError::Job {
+                table: job.table.clone(),
+                reason: "the source returned no upper bound although a lower one was given"
+                    .to_owned(),
+            }),
+        };
+    };
+    let to = Watermark { cursor, cursor_type, text };
+    Ok(match watermark {
+        None => Window::UpTo { to },
+        Some(from) => {
+            let edge = if job.key.is_empty() { LowerEdge::Open } else { LowerEdge::Closed };
+            Window::Between { from, edge, lookback: job.lookback, to }
+        }
+    })
+}
+
+async fn new_plan(
+    work: &Work<'_>,
+    generation: u64,
+    table: &TableDescription,
+    profile: &Profile,
+) -> Result<TablePlan, PullError> {
+    let mut facts = profile.facts.clone();
+    for column in &table.columns {
+        // A column that was not looked at because its type cannot have the property.
+        if !has_fine_scale(&column.data_type) {
+            facts.entry(column.name.clone()).or_default();
+        }
+    }
+    let plan = TablePlan::decide(table, &facts, work.job.integers)
+        .map_err(|source| PullError::Plan { table: work.job.table.clone(), source })?;
+    let key = keys::plan(&work.stream, generation, &plan.fingerprint());
+    stored::create(work, &key, plan).await
+}
+
+async fn submit(
+    work: &Work<'_>,
+    stored: &Stored,
+    table: &TableDescription,
+    plan: TablePlan,
+    window: Window,
+    continues: bool,
+) -> Result<Pinned, PullError> {
+    let fingerprint = plan.fingerprint();
+    let tag = serde_json::json!({
+        "app": "snowferry",
+        "connection": work.run.connection,
+        "run": work.run.run_id,
+    })
+    .to_string();
+    let request = ReadRequest { table: work.job.table.clone(), plan, window: window.clone(), tag };
+    work.count_statement();
+    let query = work.ports.source.submit(&request).await.map_err(|source| work.source(source))?;
+    let slice = Slice {
+        sequence: stored.state.sequence + 1,
+        query_id: query.0.clone(),
+        window,
+        apply: apply(work.job, continues),
+        plan: fingerprint,
+        identity: table.identity.clone(),
+        part_bytes: work.run.limits.part_bytes,
+        pinned_at: work.ports.clock.now(),
+        run_id: work.run.run_id.clone(),
+    };
+    store_slice(work, stored, slice, &query).await
+}
+
+fn apply(job: &TableJob, continues: bool) -> Apply {
+    let unique = job
+        .cursor
+        .clone()
+        .filter(|_| job.mode == Mode::Incremental && !job.key.is_empty())
+        .map(|cursor| UniqueBy { key: job.key.clone(), cursor });
+    match unique {
+        unique if !continues => Apply::Replace { unique },
+        Some(UniqueBy { key, cursor }) => Apply::Upsert { key, cursor },
+        None => Apply::Append,
+    }
+}
+
+/// Stores the slice by compare-and-set. A statement whose slice is not stored is cancelled.
+async fn store_slice(
+    work: &Work<'_>,
+    stored: &Stored,
+    slice: Slice,
+    query: &QueryId,
+) -> Result<Pinned, PullError> {
+    let state = StreamState { slice: Some(slice.clone()), ..stored.state.clone() };
+    let result = work.ports.checkpoint.store(&work.stream, Some(stored.revision), &state).await;
+    let failure = match result {
+        Ok(_) => return Ok(Pinned::Slice(Box::new(slice))),
+        Err(CheckpointError::Moved { .. }) => None,
+        Err(error) => Some(error),
+    };
+    // Unknown is not absent: the slice may be stored although an error came.
+    let now = work.load_state().await?;
+    if now.is_some_and(|now| now.state.slice.as_ref() == Some(&slice)) {
+        return Ok(Pinned::Slice(Box::new(slice)));
+    }
+    if let Err(error) = work.ports.source.cancel(query).await {
+        tracing::warn!(code = snowferry_model::fault::Fault::code(&error), "cancel a statement");
+    }
+    match failure {
+        None | Some(CheckpointError::Unknown { .. }) => Ok(Pinned::Moved),
+        Some(error) => Err(work.checkpoint(error)),
+    }
+}
