@@ -39,7 +39,8 @@ pub struct ColumnStats {
     pub name: String,
     /// Number of NULLs.
     pub nulls: u64,
-    /// The least value; `None` when there is none or the type has no order here.
+    /// The least value; `None` when there is none, when the type has no order here, or when it is
+    /// too long to be stored whole.
     pub min: Option<StatValue>,
     /// The greatest value.
     pub max: Option<StatValue>,
@@ -53,8 +54,8 @@ pub enum StatValue {
     Int(i64),
     /// A decimal as its unscaled digits; the scale is the column's.
     Decimal(#[serde(with = "digits")] i128),
-    /// A float that is not NaN.
-    Float(f64),
+    /// A float that is not NaN; it may be infinite.
+    Float(#[serde(with = "float_text")] f64),
     /// Days since 1970.
     Date(i32),
     /// Microseconds since 1970.
@@ -122,6 +123,20 @@ mod digits {
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<i128, D::Error> {
+        String::deserialize(from)?.parse().map_err(D::Error::custom)
+    }
+}
+
+/// Floats as text that reads back to the same bits: JSON has no infinities, and readers may be off
+/// by the last bit, which would make a bound wrong.
+mod float_text {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(value: &f64, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_str(&format_args!("{value:?}"))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
         String::deserialize(from)?.parse().map_err(D::Error::custom)
     }
 }

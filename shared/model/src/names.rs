@@ -7,12 +7,20 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 /// Snowflake's limit for an identifier, in characters ("Identifier requirements").
 pub const IDENTIFIER_MAX_CHARS: usize = 255;
 
 /// Our limit for a connection's name, so that it fits into every key and path.
 pub const CONNECTION_NAME_MAX_CHARS: usize = 64;
+
+/// The longest slug, in bytes. Most file systems end at 255 for one name; the rest is left for what
+/// is put before or behind it.
+pub const SLUG_MAX_BYTES: usize = 200;
+
+/// How much of a name that is too long stays readable in its slug.
+const SLUG_READABLE_BYTES: usize = 160;
 
 /// Why a name was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,7 +56,9 @@ pub enum NameError {
         found: char,
     },
     /// A connection name outside `[a-z0-9-]`.
-    #[error("a connection's name is lower-case letters, digits and hyphens, and starts with a letter")]
+    #[error(
+        "a connection's name is lower-case letters, digits and hyphens, and starts with a letter"
+    )]
     Connection,
 }
 
@@ -144,7 +154,8 @@ impl TableName {
     /// Returns a text for paths and object keys that no other table has.
     ///
     /// Letters, digits, `_`, `$` and `-` stay, every other byte becomes `%XX`; the parts are
-    /// joined by dots. The result holds no slash and is never `.` or `..`.
+    /// joined by dots. Beyond [`SLUG_MAX_BYTES`] the rest gives way to `%-` and half of a SHA-256;
+    /// no shorter name can look like that. The result holds no slash and is never `.` or `..`.
     #[must_use]
     pub fn slug(&self) -> String {
         let mut slug = String::new();
@@ -159,6 +170,12 @@ impl TableName {
                     slug.push_str(&format!("%{byte:02X}"));
                 }
             }
+        }
+        if slug.len() > SLUG_MAX_BYTES {
+            let hash = Sha256::digest(&slug);
+            slug.truncate(SLUG_READABLE_BYTES);
+            slug.push_str("%-");
+            slug.extend(hash.iter().take(16).map(|byte| format!("{byte:02x}")));
         }
         slug
     }
@@ -274,7 +291,9 @@ fn split_parts(written: &str) -> Result<Vec<Identifier>, NameError> {
             while let Some(c) = rest.next_if(|c| *c != '.') {
                 match c {
                     '"' => return Err(NameError::Quotes),
-                    c if c.is_alphanumeric() || matches!(c, '_' | '$') => part.extend(c.to_uppercase()),
+                    c if c.is_alphanumeric() || matches!(c, '_' | '$') => {
+                        part.extend(c.to_uppercase())
+                    }
                     found => return Err(NameError::NeedsQuotes { found }),
                 }
             }

@@ -71,7 +71,8 @@ pub(crate) fn check(step: &'static str, key: &ObjectKey) -> Result<(), StagingEr
     Err(StagingError::Store { step, key: key.0.clone(), source: source.into() })
 }
 
-fn is_segment(segment: &str) -> bool {
+/// Returns whether a name may stand between two slashes of a key.
+pub(crate) fn is_segment(segment: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._%$-".contains(&byte);
     !matches!(segment, "" | "." | "..") && segment.bytes().all(allowed)
 }

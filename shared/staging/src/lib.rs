@@ -17,9 +17,16 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+#[cfg(feature = "contract")]
+pub mod contract;
 mod error;
 pub mod keys;
+#[cfg(feature = "local")]
+pub mod local;
 pub mod memory;
+pub mod part;
+#[cfg(test)]
+mod tests;
 
 pub use error::StagingError;
 
