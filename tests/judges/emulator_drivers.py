@@ -1,0 +1,271 @@
+"""Judges the emulator with Snowflake's own Python connector, unchanged.
+
+Usage: emulator_drivers.py [READY_LINE_FILE]      (the ready line comes on stdin otherwise)
+
+Prints one line for each check and exits with 1 at the first wrong value. Every value is compared
+with what was put in, or with the same rows over another path (Arrow against JSON, rows against
+sums computed by the server). Works with the connector's majors 4 and 5; install one of them from
+requirements-connector4.txt or requirements-connector5.txt.
+"""
+
+import datetime as dt
+import decimal
+import json
+import sys
+from urllib.parse import urlsplit
+
+import snowflake.connector as connector
+
+D = decimal.Decimal
+UTC = dt.timezone.utc
+
+
+def check(name, found, expected):
+    if found != expected:
+        print(f"WRONG {name}\n  found    {found!r}\n  expected {expected!r}")
+        sys.exit(1)
+    print(f"ok    {name}")
+
+
+def connect(ready, **options):
+    url = urlsplit(ready["base_url"])
+    settings = dict(
+        account=ready["account"], user=ready["user"], host=url.hostname, port=url.port,
+        protocol="http", warehouse=ready["warehouse"], role=ready["role"],
+        login_timeout=20, network_timeout=120,
+    )
+    settings.update(options)
+    return connector.connect(**settings)
+
+
+def rows_of(connection, sql, parameters=None):
+    return connection.cursor().execute(sql, parameters).fetchall()
+
+
+def one(connection, sql):
+    return rows_of(connection, sql)[0][0]
+
+
+def fails_with(action):
+    try:
+        action()
+    except connector.errors.Error as error:
+        return error.errno
+    return "no error"
+
+
+def sign_in(ready):
+    by_password = connect(ready, password=ready["password"])
+    check("password signs in", one(by_password, "select current_user()"), ready["user"])
+    by_key = connect(
+        ready, authenticator="SNOWFLAKE_JWT", private_key_file=ready["private_key_path"])
+    check("key pair signs in", one(by_key, "select current_role()"), ready["role"])
+    by_key.close()
+    check("wrong password is refused", fails_with(lambda: connect(ready, password="wrong")), 250001)
+    check(
+        "unknown user is refused",
+        fails_with(lambda: connect(ready, user="NOBODY", password=ready["password"])), 250001)
+    return by_password
+
+
+# Each type with the values that break clients: column type, SQL literal, what Python must see.
+VALUES = [
+    ("number(38,0)", [("0", 0), ("127", 127), ("-128", -128), ("128", 128),
+                      ("9007199254740993", 9007199254740993),
+                      ("9223372036854775808", 9223372036854775808),
+                      ("-" + "9" * 38, -int("9" * 38)), ("null", None)]),
+    ("number(5,2)", [("1.50", D("1.50")), ("-0.01", D("-0.01")), ("999.99", D("999.99")),
+                     ("null", None)]),
+    ("number(38,9)", [("12345678901234567890.123456789", D("12345678901234567890.123456789")),
+                      ("-0.000000001", D("-0.000000001")), ("null", None)]),
+    ("float", [("0", 0.0), ("-1.5", -1.5), ("1e300", 1e300), ("null", None)]),
+    ("varchar", [("''", ""), ("'ä€𝄞'", "ä€𝄞"), ("'a''b'", "a'b"), ("null", None)]),
+    ("binary", [("to_binary('00FF', 'HEX')", b"\x00\xff"), ("to_binary('', 'HEX')", b""),
+                ("null", None)]),
+    ("boolean", [("true", True), ("false", False), ("null", None)]),
+    ("date", [("'1970-01-01'::date", dt.date(1970, 1, 1)), ("'0001-01-01'::date", dt.date(1, 1, 1)),
+              ("'9999-12-31'::date", dt.date(9999, 12, 31)), ("null", None)]),
+    ("time(9)", [("'00:00:00'::time", dt.time()), ("'23:59:59.123456'::time(9)",
+                 dt.time(23, 59, 59, 123456)), ("null", None)]),
+    ("time(0)", [("'23:59:59'::time(0)", dt.time(23, 59, 59)), ("null", None)]),
+    ("timestamp_ntz(9)", [
+        ("'2024-02-29 12:34:56.123456'::timestamp_ntz(9)",
+         dt.datetime(2024, 2, 29, 12, 34, 56, 123456)),
+        ("'1920-12-31 23:59:59.999999'::timestamp_ntz(9)",
+         dt.datetime(1920, 12, 31, 23, 59, 59, 999999)),
+        ("'0001-01-01 00:00:00'::timestamp_ntz(9)", dt.datetime(1, 1, 1)),
+        ("'9999-12-31 23:59:59.999999'::timestamp_ntz(9)",
+         dt.datetime(9999, 12, 31, 23, 59, 59, 999999)),
+        ("null", None)]),
+    ("timestamp_ntz(3)", [
+        ("'1969-12-31 23:59:59.500'::timestamp_ntz(3)",
+         dt.datetime(1969, 12, 31, 23, 59, 59, 500000)), ("null", None)]),
+    ("timestamp_ltz(9)", [
+        ("'2024-02-29 12:34:56.123456 +0000'::timestamp_ltz(9)",
+         dt.datetime(2024, 2, 29, 12, 34, 56, 123456, tzinfo=UTC)), ("null", None)]),
+    ("timestamp_tz(9)", [
+        ("'2024-02-29 12:34:56.5 +0530'::timestamp_tz(9)",
+         dt.datetime(2024, 2, 29, 12, 34, 56, 500000,
+                     tzinfo=dt.timezone(dt.timedelta(hours=5, minutes=30)))),
+        ("'1965-01-01 00:00:00.25 -0800'::timestamp_tz(9)",
+         dt.datetime(1965, 1, 1, 0, 0, 0, 250000, tzinfo=dt.timezone(dt.timedelta(hours=-8)))),
+        ("null", None)]),
+    ("timestamp_tz(0)", [
+        ("'2024-02-29 12:34:56 -0800'::timestamp_tz(0)",
+         dt.datetime(2024, 2, 29, 12, 34, 56, tzinfo=dt.timezone(dt.timedelta(hours=-8)))),
+        ("null", None)]),
+]
+
+
+def plain(value):
+    """Brings what the two paths may give in different classes to one form."""
+    if isinstance(value, (bytearray, memoryview)):
+        return bytes(value)
+    if isinstance(value, dt.datetime) and value.tzinfo is not None:
+        return (value.astimezone(UTC), value.utcoffset())
+    if isinstance(value, D) and value == value.to_integral_value() and value.as_tuple().exponent >= 0:
+        return int(value)
+    return value
+
+
+def same(value, other):
+    """Equal, or both NaN."""
+    return value == other or (value != value and other != other)
+
+
+def every_type(connection):
+    rows_of(connection, "create or replace database judge")
+    rows_of(connection, "use schema judge.public")
+    rows_of(connection, "alter session set timezone = 'UTC'")
+    for index, (kind, values) in enumerate(VALUES):
+        table = f"judge.public.t{index}"
+        rows_of(connection, f"create table {table} (id number(38,0) not null, v {kind})")
+        for position, (literal, _) in enumerate(values):
+            count = one(connection, f"insert into {table} select {position}, {literal}")
+            check(f"{kind} takes {literal[:40]}", count, 1)
+        expected = [plain(value) for _, value in values]
+        for form in ("ARROW", "JSON"):
+            set_format(connection, form)
+            rows = rows_of(connection, f"select v from {table} order by id")
+            check(f"{kind} as {form}", [plain(row[0]) for row in rows], expected)
+            # One row at a time: a stream of its own picks types of its own.
+            for position, value in enumerate(expected):
+                found = one(connection, f"select v from {table} where id = {position}")
+                check(f"{kind} as {form}, row {position}", plain(found), value)
+        set_format(connection, "ARROW")
+
+
+def set_format(connection, form):
+    rows_of(connection, f"alter session set python_connector_query_result_format = '{form}'")
+
+
+def crm(connection):
+    columns = [row[0] for row in rows_of(connection, "describe table crm.public.events")]
+    count = one(connection, "select count(*) from crm.public.events")
+    names = ", ".join(f'"{column}"' for column in columns)
+    sql = f"select {names} from crm.public.events order by 1"
+    forms = {}
+    for form in ("ARROW", "JSON"):
+        set_format(connection, form)
+        forms[form] = rows_of(connection, sql)
+        check(f"crm.public.events has all its rows as {form}", len(forms[form]), count)
+    set_format(connection, "ARROW")
+    for index, column in enumerate(columns):
+        pairs = [(plain(a[index]), plain(b[index])) for a, b in zip(forms["ARROW"], forms["JSON"])]
+        different = [pair for pair in pairs if not same(*pair)][:3]
+        check(f"crm.public.events.{column} is the same over Arrow and JSON", different, [])
+
+
+def line_items(connection):
+    table = "snowflake_sample_data.tpch_sf1.lineitem"
+    count, quantity, first, last = rows_of(
+        connection,
+        f"select count(*), sum(l_quantity), min(l_shipdate), max(l_shipdate) from {table}")[0]
+    cursor = connection.cursor().execute(f"select * from {table}")
+    batches = cursor.get_result_batches()
+    if batches is not None:
+        check("lineitem comes in several chunks", len(batches) > 1, True)
+    names = [column[0] for column in cursor.description]
+    quantity_at, ship_at = names.index("L_QUANTITY"), names.index("L_SHIPDATE")
+    rows, total, dates = 0, D(0), set()
+    for row in cursor:
+        rows += 1
+        total += row[quantity_at]
+        dates.add(row[ship_at])
+    check("lineitem: all rows arrive", rows, count)
+    check("lineitem: the sum is the server's", total, quantity)
+    check("lineitem: the dates are the server's", (min(dates), max(dates)), (first, last))
+    arrow = connection.cursor().execute(f"select l_orderkey, l_comment from {table}").fetch_arrow_all()
+    check("lineitem: fetch_arrow_all has all rows", arrow.num_rows, count)
+    frame = connection.cursor().execute(f"select l_orderkey, l_comment from {table}").fetch_pandas_all()
+    check("lineitem: fetch_pandas_all has the same keys",
+          int(frame["L_ORDERKEY"].sum()), sum(arrow.column(0).to_pylist()))
+    empty = connection.cursor().execute(f"select * from {table} where l_orderkey < 0")
+    check("an empty result has columns and no rows",
+          (len(empty.description), empty.fetchall()), (len(names), []))
+
+
+def statements(connection):
+    rows_of(connection, "create or replace table judge.public.people (id number, name varchar(20))")
+    cursor = connection.cursor()
+    cursor.execute("insert into judge.public.people values (1, 'a'), (2, 'b'), (3, null)")
+    check("insert counts", cursor.rowcount, 3)
+    cursor.execute("update judge.public.people set name = 'c' where id = 3")
+    check("update counts", cursor.rowcount, 1)
+    cursor.execute("delete from judge.public.people where id = 1")
+    check("delete counts", cursor.rowcount, 1)
+    check("what is left", rows_of(connection, "select id, name from judge.public.people order by id"),
+          [(2, "b"), (3, "c")])
+    check("client-side binds", rows_of(
+        connection, "select id from judge.public.people where name = %s", ("c",)), [(3,)])
+    names = [row[1] for row in rows_of(connection, "show tables in schema judge.public")]
+    check("show tables names it", "PEOPLE" in names, True)
+    described = [(row[0], row[1]) for row in rows_of(connection, "describe table judge.public.people")]
+    check("describe table", described, [("ID", "NUMBER(38,0)"), ("NAME", "VARCHAR(20)")])
+    columns = connection.cursor().describe("select id, name from judge.public.people")
+    check("describe only", [column.name for column in columns], ["ID", "NAME"])
+    check("a missing table is 2003", fails_with(
+        lambda: rows_of(connection, "select * from judge.public.nothing")), 2003)
+    check("nonsense is 1003", fails_with(lambda: rows_of(connection, "selekt 1")), 1003)
+
+
+def server_binds(ready):
+    connector.paramstyle = "qmark"
+    connection = connect(ready, password=ready["password"], paramstyle="qmark")
+    row = rows_of(connection, "select ?, ?, ?, ?", (5, "x", None, True))[0]
+    check("server-side binds", (int(row[0]), row[1], row[2]), (5, "x", None))
+    connection.close()
+    connector.paramstyle = "pyformat"
+
+
+def detached(connection, ready):
+    cursor = connection.cursor()
+    cursor.execute_async("select count(*) from snowflake_sample_data.tpch_sf1.lineitem")
+    query_id = cursor.sfqid
+    other = connect(ready, password=ready["password"])
+    again = other.cursor()
+    again.get_results_from_sfqid(query_id)
+    expected = one(connection, "select count(*) from snowflake_sample_data.tpch_sf1.lineitem")
+    check("a detached result is read in another session", again.fetchone()[0], expected)
+    check("its status is known", other.get_query_status(query_id).name, "SUCCESS")
+    other.close()
+
+
+def main():
+    source = open(sys.argv[1]) if len(sys.argv) > 1 else sys.stdin
+    ready = json.loads(source.readline())
+    print(f"connector {connector.__version__}")
+    connection = sign_in(ready)
+    every_type(connection)
+    crm(connection)
+    line_items(connection)
+    statements(connection)
+    server_binds(ready)
+    detached(connection, ready)
+    rows_of(connection, "drop database judge")
+    connection.close()
+    print("all checks passed")
+
+
+if __name__ == "__main__":
+    main()
