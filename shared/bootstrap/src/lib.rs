@@ -1,1 +1,24 @@
-//! Placeholder.
+//! Turns settings into working parts: connection file, data folder, secrets, adapters, logs.
+//!
+//! A program reads its command line or event, takes a [`home::Home`], and asks an [`app::App`] for
+//! what it needs; the engines then see only ports. This is the one library crate that knows the
+//! vendors' adapters.
+//!
+//! - [`config`]: the connection file, every problem with line, field and repair.
+//! - [`home`]: where things are kept on this machine.
+//! - [`app`]: client, stores and database of a connection.
+//! - [`check`]: every prerequisite of a connection, all failures at once.
+//! - [`account`]: a customer's account as check and discovery see it.
+//! - [`candidates`]: which columns could be key and cursor.
+//! - [`clock`]: time, run ids and the name of this process.
+//! - [`trace`]: logs, to standard error.
+
+pub mod account;
+pub mod app;
+pub mod candidates;
+pub mod check;
+pub mod clock;
+pub mod config;
+pub mod error;
+pub mod home;
+pub mod trace;

@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use snowferry_snowflake::SnowflakeError;
+use snowferry_snowflake::client::{Account, Endpoint};
+
 use super::document::{Node, Position, Value};
 use super::fields::{Problems, Section, Show, Spot, text};
 use super::problem::Problem;
@@ -9,10 +12,10 @@ use super::problem::Problem;
 /// The account and how to sign in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SnowflakeSettings {
-    /// The account identifier, `organisation-account` or a locator with its region.
-    pub account: String,
-    /// A private endpoint or an emulator in place of the account's own host.
-    pub base_url: Option<String>,
+    /// The account: `organisation-account`, or a locator with its region.
+    pub account: Account,
+    /// The account's own host, or a private endpoint or emulator in its place.
+    pub endpoint: Endpoint,
     /// The user.
     pub user: String,
     /// The role that holds the grants.
@@ -64,11 +67,10 @@ pub(super) fn read(
     let section = Section::open(problems, spot, FIELDS)?;
     let account = required_text(problems, &section, "account", "write e.g. `account: myorg-acme`");
     let account = account.and_then(|spot| spot.check(problems, |written| check_account(written)));
-    let base_url = match section.field("base_url") {
+    let endpoint = match section.field("base_url") {
         Some(spot) => text(problems, spot, Show::KindOnly)
-            .and_then(|spot| spot.check(problems, |written| check_base_url(written)))
-            .map(Some),
-        None => Some(None),
+            .and_then(|spot| spot.check(problems, |written| check_base_url(written))),
+        None => account.as_ref().and_then(|account| Endpoint::of(account).ok()),
     };
     let user =
         required_text(problems, &section, "user", "name the service user, e.g. `user: SNOWFERRY`");
@@ -84,7 +86,7 @@ pub(super) fn read(
         .and_then(|spot| read_auth(problems, spot, folder));
     Some(SnowflakeSettings {
         account: account?,
-        base_url: base_url?,
+        endpoint: endpoint?,
         user: user?.value,
         role: role?.value,
         warehouse: warehouse?.value,
@@ -166,30 +168,28 @@ fn read_secret(problems: &mut Problems, spot: Spot<&Node>, folder: &Path) -> Opt
 }
 
 /// Refuses what cannot be an account identifier before anything is sent anywhere.
-fn check_account(written: &str) -> Result<String, Problem> {
-    let label = |label: &str| {
-        !label.is_empty()
-            && label.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
-            && label.chars().next().is_some_and(|c| c.is_ascii_alphanumeric())
-    };
-    if written.len() <= 200 && written.split('.').all(label) && !written.contains("snowflake") {
-        return Ok(written.to_owned());
-    }
-    let problem = Problem::new(Position::START, "", "this is no account identifier")
-        .allowed("ORGANISATION-ACCOUNT or LOCATOR.REGION.CLOUD, without https:// and host");
-    Err(problem
-        .repair("ask for SELECT CURRENT_ORGANIZATION_NAME() || '-' || CURRENT_ACCOUNT_NAME()"))
+fn check_account(written: &str) -> Result<Account, Problem> {
+    written.parse::<Account>().map_err(|error| {
+        Problem::new(Position::START, "", format!("found `{written}`: {}", reason(error)))
+            .allowed("ORGANISATION-ACCOUNT or LOCATOR.REGION.CLOUD, without https:// and host")
+            .repair("ask for SELECT CURRENT_ORGANIZATION_NAME() || '-' || CURRENT_ACCOUNT_NAME()")
+    })
 }
 
-/// Refuses what cannot be the base of a URL; which hosts are allowed is the client's rule.
-fn check_base_url(written: &str) -> Result<String, Problem> {
-    let rest = written.strip_prefix("https://").or_else(|| written.strip_prefix("http://"));
-    match rest {
-        Some(rest) if !rest.is_empty() && !rest.contains(['@', '?', '#', ' ']) => {
-            Ok(written.to_owned())
-        }
-        _ => Err(Problem::new(Position::START, "", "this is no base of a URL")
+/// Refuses what the client would not send a password to. The text itself is not shown: a URL may
+/// hold a password.
+fn check_base_url(written: &str) -> Result<Endpoint, Problem> {
+    Endpoint::override_with(written).map_err(|error| {
+        Problem::new(Position::START, "", reason(error))
             .allowed("https://HOST[:PORT], or http://127.0.0.1:PORT for an emulator")
-            .repair("remove `base_url` to use the account's own host")),
+            .repair("remove `base_url` to use the account's own host")
+    })
+}
+
+/// Returns why the client refuses a setting, without saying which: the problem's path does.
+fn reason(error: SnowflakeError) -> String {
+    match error {
+        SnowflakeError::Request { reason, .. } => reason,
+        other => other.to_string(),
     }
 }

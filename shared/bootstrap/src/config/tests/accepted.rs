@@ -12,8 +12,9 @@ use super::{GOOD, read, read_with};
 fn a_full_file_is_read_with_its_paths_taken_from_its_folder() {
     let connection = read(GOOD).unwrap();
     assert_eq!(connection.name.as_str(), "acme");
-    assert_eq!(connection.snowflake.account, "myorg-acme");
-    assert_eq!(connection.snowflake.base_url.as_deref(), Some("http://127.0.0.1:8080"));
+    assert_eq!(connection.snowflake.account.to_string(), "myorg-acme");
+    assert_eq!(connection.snowflake.endpoint.host(), "127.0.0.1:8080");
+    assert!(connection.snowflake.endpoint.is_override());
     let key = PathBuf::from("connections/keys/acme.p8");
     assert_eq!(connection.snowflake.auth, Auth::KeyPair { private_key_file: key });
     assert_eq!(connection.tables_folder, Some(PathBuf::from("connections/../tables")));
@@ -24,6 +25,14 @@ fn a_full_file_is_read_with_its_paths_taken_from_its_folder() {
     assert_eq!(table.cursor, Some(Identifier::new("UPDATED_AT").unwrap()));
     assert_eq!(table.lookback, Lookback::Seconds(900));
     assert_eq!(table.integers, IntegerPolicy::Auto);
+}
+
+#[test]
+fn without_a_base_url_the_host_is_built_from_the_account() {
+    let connection = read_with("  base_url: http://127.0.0.1:8080\n", "").unwrap();
+    let endpoint = connection.snowflake.endpoint;
+    assert_eq!(endpoint.host(), "myorg-acme.snowflakecomputing.com");
+    assert!(!endpoint.is_override());
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn a_url_as_account_is_refused() {
         "account: https://myorg-acme.snowflakecomputing.com",
         expect![[r#"
             connections/acme.yaml has one problem
-              connections/acme.yaml:4:12: snowflake.account: this is no account identifier
+              connections/acme.yaml:4:12: snowflake.account: found `https://myorg-acme.snowflakecomputing.com`: leave the domain out; write it as org-account or locator.region.cloud
                 allowed: ORGANISATION-ACCOUNT or LOCATOR.REGION.CLOUD, without https:// and host
                 repair: ask for SELECT CURRENT_ORGANIZATION_NAME() || '-' || CURRENT_ACCOUNT_NAME()"#]],
     );
@@ -47,7 +47,7 @@ fn a_host_as_account_is_refused() {
         "account: myorg-acme.snowflakecomputing.com",
         expect![[r#"
             connections/acme.yaml has one problem
-              connections/acme.yaml:4:12: snowflake.account: this is no account identifier
+              connections/acme.yaml:4:12: snowflake.account: found `myorg-acme.snowflakecomputing.com`: leave the domain out; write it as org-account or locator.region.cloud
                 allowed: ORGANISATION-ACCOUNT or LOCATOR.REGION.CLOUD, without https:// and host
                 repair: ask for SELECT CURRENT_ORGANIZATION_NAME() || '-' || CURRENT_ACCOUNT_NAME()"#]],
     );
@@ -60,7 +60,7 @@ fn an_account_with_a_path_is_refused() {
         "account: evil.example/x",
         expect![[r#"
             connections/acme.yaml has one problem
-              connections/acme.yaml:4:12: snowflake.account: this is no account identifier
+              connections/acme.yaml:4:12: snowflake.account: found `evil.example/x`: only letters, digits, hyphens, underscores and dots are allowed; write it as org-account or locator.region.cloud
                 allowed: ORGANISATION-ACCOUNT or LOCATOR.REGION.CLOUD, without https:// and host
                 repair: ask for SELECT CURRENT_ORGANIZATION_NAME() || '-' || CURRENT_ACCOUNT_NAME()"#]],
     );
@@ -85,7 +85,7 @@ fn a_base_url_without_a_scheme_is_refused() {
         "127.0.0.1:8080",
         expect![[r#"
             connections/acme.yaml has one problem
-              connections/acme.yaml:5:13: snowflake.base_url: this is no base of a URL
+              connections/acme.yaml:5:13: snowflake.base_url: it is no URL
                 allowed: https://HOST[:PORT], or http://127.0.0.1:PORT for an emulator
                 repair: remove `base_url` to use the account's own host"#]],
     );
@@ -98,7 +98,7 @@ fn a_base_url_with_a_password_without_showing_it_is_refused() {
         "http://me:hunter2@127.0.0.1:8080",
         expect![[r#"
             connections/acme.yaml has one problem
-              connections/acme.yaml:5:13: snowflake.base_url: this is no base of a URL
+              connections/acme.yaml:5:13: snowflake.base_url: only scheme, host and port are allowed
                 allowed: https://HOST[:PORT], or http://127.0.0.1:PORT for an emulator
                 repair: remove `base_url` to use the account's own host"#]],
     );
@@ -284,5 +284,31 @@ fn an_unknown_place_of_a_password_is_refused() {
                 allowed: { file: PATH } or { env: NAME }
               connections/acme.yaml:9:23: snowflake.auth.password.value: unknown field
                 allowed: file, env"#]],
+    );
+}
+
+#[test]
+fn a_base_url_that_looks_like_snowflake_is_refused() {
+    refuses_with(
+        "http://127.0.0.1:8080",
+        "https://acme.snowflakecomputing.com.evil.example",
+        expect![[r#"
+            connections/acme.yaml has one problem
+              connections/acme.yaml:5:13: snowflake.base_url: name the account instead of a Snowflake host
+                allowed: https://HOST[:PORT], or http://127.0.0.1:PORT for an emulator
+                repair: remove `base_url` to use the account's own host"#]],
+    );
+}
+
+#[test]
+fn a_base_url_without_tls_beyond_this_machine_is_refused() {
+    refuses_with(
+        "http://127.0.0.1:8080",
+        "http://10.0.0.1:8080",
+        expect![[r#"
+        connections/acme.yaml has one problem
+          connections/acme.yaml:5:13: snowflake.base_url: https is needed, except on loopback
+            allowed: https://HOST[:PORT], or http://127.0.0.1:PORT for an emulator
+            repair: remove `base_url` to use the account's own host"#]],
     );
 }
