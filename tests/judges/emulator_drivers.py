@@ -61,10 +61,10 @@ def sign_in(ready):
         ready, authenticator="SNOWFLAKE_JWT", private_key_file=ready["private_key_path"])
     check("key pair signs in", one(by_key, "select current_role()"), ready["role"])
     by_key.close()
-    check("wrong password is refused", fails_with(lambda: connect(ready, password="wrong")), 250001)
+    check("wrong password is refused", fails_with(lambda: connect(ready, password="wrong")), 390100)
     check(
         "unknown user is refused",
-        fails_with(lambda: connect(ready, user="NOBODY", password=ready["password"])), 250001)
+        fails_with(lambda: connect(ready, user="NOBODY", password=ready["password"])), 390100)
     return by_password
 
 

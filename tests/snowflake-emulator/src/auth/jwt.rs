@@ -11,6 +11,9 @@ const LONGEST_VALIDITY_S: i64 = 3600;
 /// How far a client's clock may run ahead of ours.
 const CLOCK_LEEWAY_S: i64 = 60;
 
+/// From here on a number cannot be seconds of this millennium.
+const FIRST_MILLISECONDS: i64 = 100_000_000_000;
+
 /// The claims of a key-pair token. All four are required.
 #[derive(Debug, Deserialize)]
 struct Claims {
@@ -71,17 +74,23 @@ pub(super) fn verify(
 }
 
 fn check_times(claims: &Claims, now_s: i64) -> Result<(), &'static str> {
-    if claims.iat > now_s.saturating_add(CLOCK_LEEWAY_S) {
+    let (iat, exp) = (seconds(claims.iat), seconds(claims.exp));
+    if iat > now_s.saturating_add(CLOCK_LEEWAY_S) {
         return Err("issued in the future");
     }
-    if now_s >= claims.iat.saturating_add(LONGEST_VALIDITY_S) {
+    if now_s >= iat.saturating_add(LONGEST_VALIDITY_S) {
         return Err("issued more than an hour ago");
     }
-    if now_s >= claims.exp {
+    if now_s >= exp {
         return Err("expired");
     }
-    if claims.nbf.is_some_and(|start| start > now_s.saturating_add(CLOCK_LEEWAY_S)) {
+    if claims.nbf.is_some_and(|start| seconds(start) > now_s.saturating_add(CLOCK_LEEWAY_S)) {
         return Err("not yet valid");
     }
     Ok(())
+}
+
+/// Brings a time to seconds: the Node driver writes milliseconds, and the service takes them.
+fn seconds(time: i64) -> i64 {
+    if time >= FIRST_MILLISECONDS { time / 1000 } else { time }
 }

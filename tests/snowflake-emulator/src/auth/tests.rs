@@ -120,6 +120,16 @@ fn a_token_dies_one_hour_after_its_issue_whatever_it_says_itself() {
 }
 
 #[test]
+fn times_may_be_milliseconds_as_the_node_driver_writes_them() {
+    let mut claims = claims();
+    claims["iat"] = json!(NOW_S * 1000 + 999);
+    claims["exp"] = json!((NOW_S + 120) * 1000);
+    assert_eq!(code_of(&token_of(&claims, 0)), "accepted");
+    claims["exp"] = json!(NOW_S * 1000);
+    assert_eq!(code_of(&token_of(&claims, 0)), "390144");
+}
+
+#[test]
 fn a_token_with_another_algorithm_or_none_is_refused() {
     let mut parts = token_of(&claims(), 0);
     let payload = parts.split('.').nth(1).expect("payload").to_owned();

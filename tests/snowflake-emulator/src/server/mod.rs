@@ -205,6 +205,8 @@ fn router(app: Arc<App>, admin_path: &str) -> Router {
         .route("/queries/{query_id}/result", get(queries::result))
         .route("/queries/{query_id}/abort-request", post(queries::abort_by_id))
         .route("/monitoring/queries/{query_id}", get(queries::monitoring))
+        // Connector 5 for Python asks with two slashes, and the service does not mind.
+        .route("/monitoring/queries//{query_id}", get(queries::monitoring))
         .route("/telemetry/send", post(sessions::telemetry))
         .route("/telemetry/send/sessionless", post(sessions::telemetry))
         .route("/chunks/{query_id}/{index}", get(chunks::chunk))

@@ -197,6 +197,8 @@ async fn a_detached_statement_answers_at_once_and_outlives_its_session() {
     assert_eq!(rig.get(&url, &token).await.code(), "333334");
     let status = rig.get(&format!("/monitoring/queries/{id}"), &token).await;
     assert_eq!(status.data()["queries"][0]["status"], "RUNNING");
+    let status = rig.get(&format!("/monitoring/queries//{id}"), &token).await;
+    assert_eq!(status.data()["queries"][0]["status"], "RUNNING");
     rig.post("/session?delete=true", Some(&token), &Value::Null).await;
     rig.fault(json!({"fault": "release_statements"})).await;
     let (other, _) = rig.tokens().await;
