@@ -22,7 +22,7 @@ use super::parquet_file::{Batches, ParquetFile};
 use super::statistics::{self, Collector, Range};
 use super::store_error;
 use super::table::TableFile;
-use super::winners::{KEY_BYTES, Place, Suspects, WideHash, WideMap, Winners};
+use super::winners::{KEY_BYTES, MEETING_KEY_BYTES, Place, Suspects, WideHash, WideMap, Winners};
 use crate::keys::{EncodedKeys, KeyEncoder, UniqueColumns, whole_rows};
 use crate::{BoxError, DatabaseError};
 
@@ -104,34 +104,34 @@ impl Contest<'_> {
 
     fn survey(&self, encoder: &KeyEncoder, hash: &WideHash) -> Result<Division, DatabaseError> {
         let rows: u64 = self.incoming.iter().map(|part| part.rows).sum();
-        let passes_for = |rows: u64, budget: u64| {
-            u128::from(rows.saturating_mul(KEY_BYTES).div_ceil(budget.max(KEY_BYTES)).max(1))
+        let passes_for = |rows: u64, bytes: u64, budget: u64| {
+            u128::from(rows.saturating_mul(bytes).div_ceil(budget.max(bytes)).max(1))
         };
-        let passes = passes_for(rows, self.budget_bytes);
-        if passes == 1 && self.standing.is_empty() {
-            return Ok(Division { passes, suspects: None, candidates: Vec::new() });
+        let alone = passes_for(rows, KEY_BYTES, self.budget_bytes);
+        if alone == 1 && self.standing.is_empty() {
+            return Ok(Division { passes: 1, suspects: None, candidates: Vec::new() });
         }
-        let mut suspects = (passes > 1).then(|| Suspects::new(self.budget_bytes / 2));
-        let mut repeated = 0;
+        let mut suspects = (alone > 1).then(|| Suspects::new(self.budget_bytes / 2));
         let mut collector = Collector::new(self.compared());
         for part in self.incoming {
             for batch in self.read_incoming(part, &self.compared(), None)? {
                 let batch = batch.map_err(|error| self.part_error(part, error))?;
                 collector.add(&batch);
                 let Some(suspects) = &mut suspects else { continue };
-                let encoded = encoder.encode(&batch)?;
-                for key in encoded.keys.iter() {
-                    repeated += suspects.note(hash.of(key.data()));
+                for key in encoder.encode(&batch)?.keys.iter() {
+                    suspects.note(hash.of(key.data()));
                 }
             }
         }
         let candidates = self.candidates(&collector);
-        // Keys that come once can only meet the table; without candidates they need no look.
         if !candidates.is_empty() {
-            suspects = None;
+            let passes = passes_for(rows, MEETING_KEY_BYTES, self.budget_bytes);
+            return Ok(Division { passes, suspects: None, candidates });
         }
-        let passes =
-            if suspects.is_some() { passes_for(repeated, self.budget_bytes / 2) } else { passes };
+        // Keys that come once could only meet the table: without candidates they need no look.
+        let passes = suspects.as_ref().map_or(alone, |suspects| {
+            passes_for(suspects.estimate(), KEY_BYTES, self.budget_bytes / 2)
+        });
         Ok(Division { passes, suspects, candidates })
     }
 

@@ -8,8 +8,11 @@ use std::collections::HashMap;
 use std::collections::hash_map::{Entry, RandomState};
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 
-/// Bytes that one incoming key may take here, with the positions that are gathered for it.
-pub(super) const KEY_BYTES: u64 = 200;
+/// Bytes that one incoming key may take here.
+pub(super) const KEY_BYTES: u64 = 100;
+
+/// Bytes that one incoming key may take with the positions of the table that it meets.
+pub(super) const MEETING_KEY_BYTES: u64 = 200;
 
 /// A strong enough hash of encoded keys and rows.
 #[derive(Clone, Debug, Default)]
@@ -139,49 +142,66 @@ impl Winners {
     }
 }
 
-/// Tells apart keys that certainly come once from those that may come again, in two bits a slot.
+/// Tells apart keys that certainly come once from those that may come again.
 ///
 /// With it, the usual batch without doubles needs the map for a few keys only, whatever its size.
+/// Each key marks two slots; a key that comes twice finds both marked twice. A slot has two bits.
 #[derive(Debug)]
 pub(super) struct Suspects {
     once: Vec<u64>,
     again: Vec<u64>,
+    noted: u64,
+    repeated: u64,
 }
 
 impl Suspects {
     /// Makes slots of about `bytes` in all.
     pub(super) fn new(bytes: u64) -> Self {
         let words = usize::try_from(bytes / 16).unwrap_or(1).max(1);
-        Self { once: vec![0; words], again: vec![0; words] }
+        Self { once: vec![0; words], again: vec![0; words], noted: 0, repeated: 0 }
     }
 
-    /// Notes a key, and returns how many more of the keys so far are suspects now.
-    pub(super) fn note(&mut self, key: u128) -> u64 {
-        let (word, bit) = self.slot(key);
-        let (Some(once), Some(again)) = (self.once.get_mut(word), self.again.get_mut(word)) else {
-            return 0;
-        };
-        if *once & bit == 0 {
-            *once |= bit;
-            return 0;
+    /// Notes a key.
+    pub(super) fn note(&mut self, key: u128) {
+        let mut repeats = true;
+        for (word, bit) in self.slots(key) {
+            if let (Some(once), Some(again)) = (self.once.get_mut(word), self.again.get_mut(word)) {
+                repeats &= *once & bit != 0;
+                *again |= *once & bit;
+                *once |= bit;
+            }
         }
-        let first_repeat = *again & bit == 0;
-        *again |= bit;
-        if first_repeat { 2 } else { 1 }
+        self.noted += 1;
+        self.repeated += u64::from(repeats);
     }
 
     /// Returns whether the key may have been noted more than once.
     pub(super) fn may_repeat(&self, key: u128) -> bool {
-        let (word, bit) = self.slot(key);
-        self.again.get(word).is_some_and(|again| again & bit != 0)
+        let marked =
+            |(word, bit): (usize, u64)| self.again.get(word).is_some_and(|again| again & bit != 0);
+        self.slots(key).into_iter().all(marked)
     }
 
-    fn slot(&self, key: u128) -> (usize, u64) {
-        let slots = self.once.len() as u128 * 64;
-        // The upper half, so that slots and partitions do not depend on each other.
-        let slot = (key >> 64) % slots;
-        let word = usize::try_from(slot / 64).unwrap_or_default();
-        (word, 1 << (slot % 64))
+    /// Returns about how many of the noted keys are suspects.
+    pub(super) fn estimate(&self) -> u64 {
+        // A key that comes m times was seen again m-1 times. Of the others, as many are suspects
+        // by chance as both slots happen to be marked twice.
+        let marked: u64 = self.again.iter().map(|word| u64::from(word.count_ones())).sum();
+        let slots = self.again.len() as u64 * 64;
+        let by_chance = u128::from(self.noted) * u128::from(marked) * u128::from(marked)
+            / (u128::from(slots) * u128::from(slots));
+        let by_chance = u64::try_from(by_chance).unwrap_or(u64::MAX);
+        self.repeated.saturating_mul(2).saturating_add(by_chance)
+    }
+
+    /// Returns the two slots of a key, from the half of its hash that the map does not go by.
+    fn slots(&self, key: u128) -> [(usize, u64); 2] {
+        let slots = self.once.len() as u64 * 64;
+        let half = u64::try_from(key >> 64).unwrap_or_default();
+        // Multiplying by an odd constant and turning makes other low bits of the same half.
+        let other = half.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(32);
+        [half % slots, other % slots]
+            .map(|slot| (usize::try_from(slot / 64).unwrap_or_default(), 1 << (slot % 64)))
     }
 }
 
@@ -207,10 +227,10 @@ mod tests {
         let hash = WideHash::default();
         let mut suspects = Suspects::new(4096);
         let keys: Vec<u128> = (0..1000_u64).map(|key| hash.of(&key.to_be_bytes())).collect();
-        let noted = keys.iter().chain(keys.iter().step_by(10));
-        let repeated: u64 = noted.clone().map(|key| suspects.note(*key)).sum();
-        let found = noted.filter(|key| suspects.may_repeat(**key)).count() as u64;
-        assert_eq!(repeated, found);
+        for key in keys.iter().chain(keys.iter().step_by(10)) {
+            suspects.note(*key);
+        }
+        assert!((200..400).contains(&suspects.estimate()), "{}", suspects.estimate());
         assert!(keys.iter().step_by(10).all(|key| suspects.may_repeat(*key)));
         assert!(keys.iter().any(|key| !suspects.may_repeat(*key)));
     }
