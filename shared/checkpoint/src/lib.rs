@@ -15,8 +15,14 @@ use snowferry_model::run::RunRecord;
 use snowferry_model::state::{StreamKey, StreamState};
 use snowferry_model::time::UnixMillis;
 
+#[cfg(feature = "contract")]
+pub mod contract;
 mod error;
 pub mod memory;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
+#[cfg(test)]
+mod tests;
 
 pub use error::CheckpointError;
 
