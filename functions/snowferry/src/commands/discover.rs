@@ -15,14 +15,14 @@ use crate::failure::{Done, Failure};
 use crate::output::{self, Side};
 
 const AFTER: &str = "\
-PATTERN is matched against DATABASE.SCHEMA.TABLE, whatever the case; * stands for any text, ? for
-one character. Candidates are guesses by name and type: a cursor must grow with every insert and
+PATTERN is matched against DATABASE.SCHEMA.TABLE or its end (ACCOUNTS, PUBLIC.*), whatever the case;
+* stands for any text. Candidates are guesses by name and type: a cursor must grow with every insert and
 update, a key must tell a row from every other. Nothing is read from the tables.
 
 Examples:
   snowferry discover acme
   snowferry discover acme 'CRM.PUBLIC.*'
-  snowferry discover acme '*.ACCOUNTS' --columns";
+  snowferry discover acme accounts --columns";
 
 /// How many tables are described at the same time.
 const AT_ONCE: usize = 4;

@@ -36,7 +36,7 @@ struct ConnectionReport {
 
 /// One table. Times are RFC 3339; a watermark's value is the customer's data and not shown.
 #[derive(Debug, Serialize)]
-struct TableReport {
+pub(crate) struct TableReport {
     table: String,
     mode: &'static str,
     guarantee: &'static str,
@@ -96,7 +96,7 @@ async fn report(app: &App, connection: &Connection) -> Result<ConnectionReport, 
     })
 }
 
-fn table_report(job: &TableJob, status: TableStatus, now: UnixMillis) -> TableReport {
+pub(crate) fn table_report(job: &TableJob, status: TableStatus, now: UnixMillis) -> TableReport {
     let state = status.state.as_ref();
     let synced = state.and_then(|state| state.synced_as_of);
     let summary = status.summary.as_ref();

@@ -5,7 +5,10 @@ use expect_test::{ExpectFile, expect_file};
 
 use crate::args::Cli;
 
+mod init;
+mod select;
 mod shapes;
+mod status;
 
 fn help(of: &str, expected: ExpectFile) {
     let mut cli = Cli::command();
