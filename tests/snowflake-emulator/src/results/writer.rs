@@ -67,7 +67,9 @@ const FIRST_CHUNK_FRACTION: usize = 16;
 /// The compression ratio assumed before the first chunk is known.
 const ASSUMED_RATIO: usize = 3;
 /// Beyond this ratio a chunk does not grow any more, so that memory stays bounded.
-const HIGHEST_RATIO: usize = 6;
+const HIGHEST_RATIO: usize = 4;
+/// The quickest level that compresses at all; level 0 only stores.
+const GZIP_LEVEL: i32 = 1;
 
 /// Takes rows and leaves a [`StoredResult`].
 pub(crate) struct ResultWriter {
@@ -285,7 +287,8 @@ fn encode(
 }
 
 fn gzip(plain: &[u8]) -> Option<Vec<u8>> {
-    let mut compressor = Compressor::new(CompressionLvl::fastest());
+    let level = CompressionLvl::new(GZIP_LEVEL).unwrap_or_default();
+    let mut compressor = Compressor::new(level);
     let mut packed = vec![0; compressor.gzip_compress_bound(plain.len())];
     let length = compressor.gzip_compress(plain, &mut packed).ok()?;
     packed.truncate(length);

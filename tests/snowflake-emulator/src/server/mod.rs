@@ -8,6 +8,7 @@
 
 mod admin;
 mod app;
+mod array_binds;
 mod call;
 mod chunks;
 mod error;

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::app::{App, now, now_ms};
+use super::array_binds;
 use super::call::{Call, Refused, bad_request};
 use super::execute::{self, Job};
 use super::reply;
@@ -35,11 +36,14 @@ struct StatementRequest {
     bind_stage: Option<String>,
 }
 
+/// A bind as it was sent.
 #[derive(Debug, Deserialize)]
-struct Binding {
+pub(crate) struct Binding {
+    /// FIXED, TEXT, ….
     #[serde(rename = "type")]
-    kind: String,
-    value: Value,
+    pub(crate) kind: String,
+    /// One value, or a list of them for as many rows.
+    pub(crate) value: Value,
 }
 
 /// Takes a statement.
@@ -58,8 +62,8 @@ async fn take(app: &Arc<App>, call: &Call) -> Result<Response, Refused> {
     if let Some(own) = &request.parameters {
         parameters::overlay(&mut context.parameters, own);
     }
-    let binds =
-        binds_of(&request).map_err(|error| Box::new(reply::statement_failed(&error, "")))?;
+    let (text, binds) =
+        text_and_binds(&request).map_err(|error| Box::new(reply::statement_failed(&error, "")))?;
     let preference = Preference {
         client: &session.client,
         accept: call.header(header::ACCEPT),
@@ -67,7 +71,7 @@ async fn take(app: &Arc<App>, call: &Call) -> Result<Response, Refused> {
     };
     let format = choose(preference);
     if request.describe_only == Some(true) {
-        return describe(app, &context, &request.sql_text, &binds, format).await;
+        return describe(app, &context, &text, &binds, format).await;
     }
     let submission = Submission {
         request_id,
@@ -81,7 +85,7 @@ async fn take(app: &Arc<App>, call: &Call) -> Result<Response, Refused> {
     let query = match app.queries.submit(submission, now()) {
         Submitted::Known(query) => query,
         Submitted::New(query) => {
-            let job = Job { session, context, text: request.sql_text, binds, format };
+            let job = Job { session, context, text, binds, format };
             execute::start(app, &query, job);
             query
         }
@@ -141,32 +145,45 @@ async fn describe(
     Ok(reply::described(&answer, binds.len()))
 }
 
-/// Returns the binds in the order of their positions, which must be 1, 2, 3, ….
-fn binds_of(request: &StatementRequest) -> Result<Vec<Bind>, SqlError> {
+/// Returns the text and its binds in the order of their positions, which must be 1, 2, 3, ….
+fn text_and_binds(request: &StatementRequest) -> Result<(String, Vec<Bind>), SqlError> {
+    let text = &request.sql_text;
     if request.bind_stage.as_deref().is_some_and(|stage| !stage.is_empty()) {
-        return Err(unsupported_bind("binds staged as files are not offered by this emulator"));
+        return Err(bind_problem("binds staged as files are not offered by this emulator"));
     }
-    let Some(bindings) = &request.bindings else { return Ok(Vec::new()) };
-    (1..=bindings.len())
+    let Some(bindings) = &request.bindings else { return Ok((text.clone(), Vec::new())) };
+    let in_order = (1..=bindings.len())
         .map(|position| {
-            let binding = bindings
+            bindings
                 .get(&position.to_string())
-                .ok_or_else(|| unsupported_bind(&format!("bind {position} is missing")))?;
-            let value = match &binding.value {
-                Value::Null => None,
-                Value::String(text) => Some(text.clone()),
-                Value::Bool(flag) => Some(flag.to_string()),
-                Value::Number(number) => Some(number.to_string()),
-                Value::Array(_) | Value::Object(_) => {
-                    return Err(unsupported_bind("array binds are not offered by this emulator"));
-                }
-            };
-            Ok(Bind { kind: binding.kind.to_uppercase(), value })
+                .ok_or_else(|| bind_problem(&format!("bind {position} is missing")))
         })
-        .collect()
+        .collect::<Result<Vec<_>, _>>()?;
+    if in_order.iter().any(|binding| binding.value.is_array()) {
+        return array_binds::expand(text, &in_order);
+    }
+    let binds = in_order
+        .iter()
+        .map(|binding| {
+            Ok(Bind { kind: binding.kind.to_uppercase(), value: scalar(&binding.value)? })
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok((text.clone(), binds))
 }
 
-fn unsupported_bind(what: &str) -> SqlError {
+/// Returns the text of one value; NULL is `None`.
+pub(crate) fn scalar(value: &Value) -> Result<Option<String>, SqlError> {
+    match value {
+        Value::Null => Ok(None),
+        Value::String(text) => Ok(Some(text.clone())),
+        Value::Bool(flag) => Ok(Some(flag.to_string())),
+        Value::Number(number) => Ok(Some(number.to_string())),
+        Value::Array(_) | Value::Object(_) => Err(bind_problem("a value is no text")),
+    }
+}
+
+/// The error of a bind that cannot be used.
+pub(crate) fn bind_problem(what: &str) -> SqlError {
     SqlError {
         code: "002049",
         sql_state: "42601",

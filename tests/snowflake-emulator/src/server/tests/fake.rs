@@ -21,6 +21,8 @@ pub(super) struct FakeRunner {
     version: AtomicU64,
     /// Rows that `RESULT_SCAN` may read, by query id.
     pub(super) kept: Mutex<BTreeMap<String, usize>>,
+    /// The last statement and its binds.
+    pub(super) last: Mutex<(String, Vec<Bind>)>,
     /// Sessions that have ended.
     pub(super) ended: Mutex<Vec<u64>>,
 }
@@ -103,7 +105,11 @@ impl Runner for FakeRunner {
         if words.first() != Some(&"USE") {
             self.runs.fetch_add(1, Ordering::SeqCst);
         }
+        *self.last.lock().expect("no panic") = (sql.to_owned(), binds.to_vec());
         match words.as_slice() {
+            ["insert", "into", ..] => {
+                Ok(texts("number of rows inserted", vec![Some("1".to_owned())], 0x3100))
+            }
             ["ROWS", count, ..] => {
                 let count: usize = count.parse().expect("a count");
                 let batches = (0..count)

@@ -97,6 +97,9 @@ async fn inline_rows_and_chunks_together_are_the_result_in_order() {
     assert_eq!(answer.data()["total"], 20_000);
     let chunks = answer.data()["chunks"].as_array().expect("chunks");
     assert!(chunks.len() > 3, "{}", chunks.len());
+    for chunk in chunks {
+        assert!(chunk["compressedSize"].as_u64() < chunk["uncompressedSize"].as_u64(), "{chunk}");
+    }
     let in_chunks: u64 = chunks.iter().filter_map(|chunk| chunk["rowCount"].as_u64()).sum();
     assert_eq!(in_chunks, 20_000 - 300);
     let (first, last) = (&chunks[0]["rowCount"], &chunks[chunks.len() - 2]["rowCount"]);

@@ -106,6 +106,37 @@ async fn binds_arrive_in_the_order_of_their_positions() {
 }
 
 #[tokio::test]
+async fn lists_of_values_make_one_insert_of_many_rows() {
+    let rig = Rig::start(EmulatorOptions::default()).await;
+    let (token, _) = rig.tokens().await;
+    let lists = json!({
+        "1": {"type": "FIXED", "value": ["1", "2", null]},
+        "2": {"type": "TEXT", "value": ["a", null, "c"]},
+    });
+    let insert = |text: &str, bindings: &Value| {
+        rig.run_with(&token, json!({"sqlText": text, "bindings": bindings}))
+    };
+    assert_eq!(insert("insert into t values (?, upper(?));", &lists).await.code(), "success");
+    let ran = rig.runner.last.lock().expect("no panic").clone();
+    let tuples = ["(?, upper(?))"; 3].join(",  ");
+    assert_eq!(ran.0, format!("insert into t values {tuples}"));
+    let values: Vec<Option<&str>> = ran.1.iter().map(|bind| bind.value.as_deref()).collect();
+    assert_eq!(values, [Some("1"), Some("a"), Some("2"), None, None, Some("c")]);
+    for text in [
+        "select ?, ?",
+        "insert into t values (?, ?), (1, 2)",
+        "insert into t values (?)",
+        "insert into t select ? from values (?)",
+    ] {
+        assert_eq!(insert(text, &lists).await.code(), "002049", "{text}");
+    }
+    let uneven = json!({
+        "1": {"type": "FIXED", "value": ["1"]}, "2": {"type": "TEXT", "value": ["a", "b"]},
+    });
+    assert_eq!(insert("insert into t values (?, ?)", &uneven).await.code(), "002049");
+}
+
+#[tokio::test]
 async fn describe_only_gives_columns_and_runs_nothing() {
     let rig = Rig::start(EmulatorOptions::default()).await;
     let (token, _) = rig.tokens().await;
