@@ -198,12 +198,13 @@ impl Fault for SnowflakeError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::SignIn { user, .. } => Some(format!(
-                "compare the user's RSA_PUBLIC_KEY_FP in DESCRIBE USER {user} with the key in use, \
-                 or correct the password; see `snowferry check`"
-            )),
+            Self::SignIn { user, code, .. } => Some(sign_in_hint(user, code)),
             Self::AddressBlocked { address, .. } => Some(format!(
                 "ask the customer to add '{address}' to the VALUE_LIST of their network rule"
+            )),
+            Self::Unreachable { host, .. } => Some(format!(
+                "check the network and that {host} is the right account; \
+                 a firewall must let HTTPS to Snowflake and to its result storage out"
             )),
             Self::NotFound { object, role } => Some(format!(
                 "check the spelling of {object}; if it is right, ask the customer to run \
@@ -224,5 +225,27 @@ impl Fault for SnowflakeError {
             ),
             _ => None,
         }
+    }
+}
+
+/// Codes as the public drivers name them.
+fn sign_in_hint(user: &str, code: &str) -> String {
+    match code {
+        "390144" => format!(
+            "compare the user's RSA_PUBLIC_KEY_FP in DESCRIBE USER {user} with the key in use; \
+             an administrator sees the reason by SYSTEM$GET_LOGIN_FAILURE_DETAILS"
+        ),
+        "390189" => format!(
+            "check the spelling of the role; if it is right, ask the customer to run \
+             GRANT ROLE … TO USER {user}"
+        ),
+        "390101" | "390102" => {
+            format!("ask the customer to look at DESCRIBE USER {user}: it is disabled or locked")
+        }
+        "403" => "check the spelling of the account; no account answers at this host".to_owned(),
+        _ => format!(
+            "correct the user {user} or its password, or sign in by key pair; \
+             see `snowferry check`"
+        ),
     }
 }

@@ -234,3 +234,19 @@ async fn the_bound_never_falls_below_the_floor() {
         assert_eq!(profile.cursor_max.as_deref(), Some(wanted));
     }
 }
+
+#[cfg(feature = "contract")]
+#[tokio::test]
+async fn the_source_in_memory_keeps_the_contract() {
+    use crate::contract;
+    for rows_per_piece in [1, 3, 100] {
+        let source =
+            MemorySource::with_options(MemoryOptions { rows_per_piece, opens_while_running: 2 });
+        source.create_table(table(), contract::fixture_columns().unwrap()).unwrap();
+        for row in contract::fixture_rows() {
+            source.commit(|tx| tx.insert(&table(), row)).unwrap();
+        }
+        let missing = "DB.SC.MISSING".parse().unwrap();
+        contract::all(&source, &contract::Fixture { table: table(), missing }).await.unwrap();
+    }
+}

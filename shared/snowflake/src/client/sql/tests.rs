@@ -64,7 +64,24 @@ fn a_read_names_its_columns_and_casts_the_bounds_never_the_column() {
     ];
     let texts: String =
         windows.into_iter().map(|window| shown(&read_of(orders(), window).unwrap())).collect();
-    expect![[""]].assert_eq(&texts);
+    expect![[r#"
+        SELECT "ID", "odd ""name""" FROM "DB"."SC"."ORDERS"
+        []
+        SELECT "ID", "odd ""name""" FROM "DB"."SC"."ORDERS" WHERE 1 = 0
+        []
+        SELECT "ID", "odd ""name""" FROM "DB"."SC"."ORDERS" WHERE "AT" <= ?::TIMESTAMP_LTZ(3)
+        ["high"]
+        SELECT "ID", "odd ""name""" FROM "DB"."SC"."ORDERS" WHERE "AT" > ?::TIMESTAMP_NTZ(9) AND "AT" <= ?::TIMESTAMP_NTZ(9)
+        ["low", "high"]
+        SELECT "ID", "odd ""name""" FROM "DB"."SC"."ORDERS" WHERE "AT" >= DATEADD(SECOND, -3600, ?::TIMESTAMP_NTZ(9)) AND "AT" <= ?::TIMESTAMP_NTZ(9)
+        ["low", "high"]
+        SELECT "ID", "odd ""name""" FROM "DB"."SC"."ORDERS" WHERE "AT" >= DATEADD(SECOND, -3600, ?::TIMESTAMP_TZ(9)) AND "AT" <= ?::TIMESTAMP_TZ(9)
+        ["low", "high"]
+        SELECT "ID", "odd ""name""" FROM "DB"."SC"."ORDERS" WHERE "AT" >= DATEADD(DAY, -2, ?::DATE) AND "AT" <= ?::DATE
+        ["low", "high"]
+        SELECT "ID", "odd ""name""" FROM "DB"."SC"."ORDERS" WHERE "AT" > ?::NUMBER(38,0) - 5 AND "AT" <= ?::NUMBER(38,0)
+        ["low", "high"]
+    "#]].assert_eq(&texts);
 }
 
 #[test]
@@ -94,7 +111,13 @@ fn a_profile_is_one_statement_with_exact_texts() {
         wide_integers: vec![id("ID")],
         fine_timestamps: vec![id("AT")],
     };
-    check(&profile(&request).unwrap(), expect![[""]]);
+    check(
+        &profile(&request).unwrap(),
+        expect![[r#"
+        SELECT TO_VARCHAR(COUNT(*)), TO_VARCHAR(GREATEST(COALESCE(MAX("AT"), ?::TIMESTAMP_NTZ(9)), ?::TIMESTAMP_NTZ(9)), 'YYYY-MM-DD HH24:MI:SS.FF9'), TO_VARCHAR(COUNT(*) - COUNT("AT")), TO_VARCHAR(MIN("ID")), TO_VARCHAR(MAX("ID")), TO_VARCHAR(COUNT_IF(MOD(DATE_PART(NANOSECOND, "AT"), 1000) <> 0)) FROM "DB"."SC"."ORDERS"
+        ["floor", "floor"]
+    "#]],
+    );
     request.floor = None;
     request.wide_integers.clear();
     request.fine_timestamps.clear();
@@ -110,7 +133,18 @@ fn a_profile_is_one_statement_with_exact_texts() {
     }
     request.cursor = None;
     texts.push_str(&shown(&profile(&request).unwrap()));
-    expect![[""]].assert_eq(&texts);
+    expect![[r#"
+        SELECT TO_VARCHAR(COUNT(*)), TO_VARCHAR(MAX("AT"), 'YYYY-MM-DD HH24:MI:SS.FF9 TZHTZM'), TO_VARCHAR(COUNT(*) - COUNT("AT")) FROM "DB"."SC"."ORDERS"
+        []
+        SELECT TO_VARCHAR(COUNT(*)), TO_VARCHAR(MAX("AT"), 'YYYY-MM-DD HH24:MI:SS.FF9 TZHTZM'), TO_VARCHAR(COUNT(*) - COUNT("AT")) FROM "DB"."SC"."ORDERS"
+        []
+        SELECT TO_VARCHAR(COUNT(*)), TO_VARCHAR(MAX("AT"), 'YYYY-MM-DD'), TO_VARCHAR(COUNT(*) - COUNT("AT")) FROM "DB"."SC"."ORDERS"
+        []
+        SELECT TO_VARCHAR(COUNT(*)), TO_VARCHAR(MAX("AT")), TO_VARCHAR(COUNT(*) - COUNT("AT")) FROM "DB"."SC"."ORDERS"
+        []
+        SELECT TO_VARCHAR(COUNT(*)) FROM "DB"."SC"."ORDERS"
+        []
+    "#]].assert_eq(&texts);
 }
 
 #[test]
@@ -128,7 +162,30 @@ fn names_stay_names_whatever_they_hold() {
         session_facts(),
         read_of(hostile(), Window::Whole).unwrap(),
     ];
-    expect![[""]].assert_eq(&statements.iter().map(shown).collect::<String>());
+    expect![[r#"
+        DESCRIBE TABLE "d""; drop"."a.b"."50%_o'\"
+        []
+        SHOW TABLES LIKE '50\\%\\_o''\\\\' IN SCHEMA "d""; drop"."a.b"
+        []
+        SHOW VIEWS IN ACCOUNT
+        []
+        SHOW TABLES IN DATABASE "a""b"
+        []
+        SHOW TABLES IN SCHEMA "D"."S"
+        []
+        SHOW GRANTS TO ROLE "r""; drop role x; --"
+        []
+        SELECT "a""b" FROM "d""; drop"."a.b"."50%_o'\" LIMIT 0
+        []
+        SELECT 1 FROM "DB"."SC"."ORDERS" LIMIT 0
+        []
+        SELECT TO_VARCHAR(COUNT(*)) FROM (SELECT 1 FROM "DB"."SC"."ORDERS" LIMIT 1)
+        []
+        SELECT CURRENT_VERSION(), CURRENT_ACCOUNT(), CURRENT_REGION(), CURRENT_USER(), CURRENT_ROLE(), CURRENT_WAREHOUSE()
+        []
+        SELECT "ID", "odd ""name""" FROM "d""; drop"."a.b"."50%_o'\"
+        []
+    "#]].assert_eq(&statements.iter().map(shown).collect::<String>());
 }
 
 #[test]
