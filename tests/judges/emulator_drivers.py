@@ -12,6 +12,7 @@ import datetime as dt
 import decimal
 import json
 import sys
+import urllib.request
 from urllib.parse import urlsplit
 
 import snowflake.connector as connector
@@ -79,6 +80,9 @@ VALUES = [
     ("number(38,9)", [("12345678901234567890.123456789", D("12345678901234567890.123456789")),
                       ("-0.000000001", D("-0.000000001")), ("null", None)]),
     ("float", [("0", 0.0), ("-1.5", -1.5), ("1e300", 1e300), ("null", None)]),
+    ("decfloat", [("'0'::decfloat", 0), ("'-1.5'::decfloat", D("-1.5")),
+                  ("'1E+30'::decfloat", D("1E+30")), ("'128'::decfloat", 128),
+                  ("null", None)]),
     ("varchar", [("''", ""), ("'ä€𝄞'", "ä€𝄞"), ("'a''b'", "a'b"), ("null", None)]),
     ("binary", [("to_binary('00FF', 'HEX')", b"\x00\xff"), ("to_binary('', 'HEX')", b""),
                 ("null", None)]),
@@ -123,7 +127,7 @@ def plain(value):
         return bytes(value)
     if isinstance(value, dt.datetime) and value.tzinfo is not None:
         return (value.astimezone(UTC), value.utcoffset())
-    if isinstance(value, D) and value == value.to_integral_value() and value.as_tuple().exponent >= 0:
+    if isinstance(value, D) and value == value.to_integral_value():
         return int(value)
     return value
 
@@ -261,6 +265,28 @@ def detached(connection, ready):
     other.close()
 
 
+def fault(ready, order):
+    request = urllib.request.Request(
+        ready["admin_url"] + "/faults", json.dumps(order).encode(), method="POST")
+    urllib.request.urlopen(request).close()
+
+
+def bad_days(connection, ready):
+    fault(ready, {"fault": "expire_sessions"})
+    check("an expired session is renewed by the driver", one(connection, "select 1 + 1"), 2)
+    fault(ready, {"fault": "status", "endpoint": "query", "status": 503})
+    rows_of(connection, "create or replace table judge.public.once (id number)")
+    fault(ready, {"fault": "status", "endpoint": "query", "status": 503})
+    rows_of(connection, "insert into judge.public.once values (1)")
+    check("a statement that meets 503 runs once", rows_of(
+        connection, "select id from judge.public.once"), [(1,)])
+    # The answer is lost after the statement has run; the driver sends it again.
+    fault(ready, {"fault": "kill_connection", "endpoint": "query", "after_bytes": 10})
+    rows_of(connection, "insert into judge.public.once values (2)")
+    check("a statement whose answer is lost runs once", rows_of(
+        connection, "select id from judge.public.once order by id"), [(1,), (2,)])
+
+
 def main():
     source = open(sys.argv[1]) if len(sys.argv) > 1 else sys.stdin
     ready = json.loads(source.readline())
@@ -272,6 +298,7 @@ def main():
     statements(connection)
     server_binds(ready)
     detached(connection, ready)
+    bad_days(connection, ready)
     rows_of(connection, "drop database judge")
     connection.close()
     print("all checks passed")

@@ -1,6 +1,6 @@
 //! The result cache: the same text in the same context over unchanged data is not run again.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
 use super::format::Format;
@@ -9,6 +9,8 @@ use crate::engine::{Bind, SessionContext};
 
 /// Most results kept for reuse.
 const MOST_ENTRIES: usize = 64;
+/// Most bytes of kept results; beyond it the oldest go, so that a disk does not fill up.
+const MOST_BYTES: usize = 2 << 30;
 /// SELECT and what answers like it.
 const SELECT_TYPE: i64 = 0x1000;
 
@@ -109,13 +111,21 @@ impl ResultCache {
             return;
         }
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        if inner.entries.insert(key.clone(), (data_version, answer.clone())).is_none() {
-            inner.order.push_back(key);
+        // What was computed from older data will never be asked for again.
+        inner.entries.retain(|_, (version, _)| *version >= data_version);
+        let live: HashSet<CacheKey> = inner.entries.keys().cloned().collect();
+        inner.order.retain(|known| live.contains(known) && *known != key);
+        inner.entries.insert(key.clone(), (data_version, answer.clone()));
+        inner.order.push_back(key);
+        while inner.order.len() > MOST_ENTRIES || inner.stored_bytes() > MOST_BYTES {
+            let Some(oldest) = inner.order.pop_front() else { break };
+            inner.entries.remove(&oldest);
         }
-        while inner.order.len() > MOST_ENTRIES {
-            if let Some(oldest) = inner.order.pop_front() {
-                inner.entries.remove(&oldest);
-            }
-        }
+    }
+}
+
+impl Inner {
+    fn stored_bytes(&self) -> usize {
+        self.entries.values().map(|(_, answer)| answer.result.stored_bytes()).sum()
     }
 }

@@ -18,6 +18,9 @@ const RETENTION: Duration = Duration::from_secs(24 * 3600);
 /// Most statements remembered; the oldest finished ones go first.
 const MOST_QUERIES: usize = 10_000;
 
+/// Most bytes of all results; beyond it the oldest finished ones are forgotten early.
+const MOST_BYTES: usize = 8 << 30;
+
 /// What a statement gave.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
@@ -75,6 +78,12 @@ impl Query {
     /// Returns the outcome if there is one.
     pub(crate) fn finished(&self) -> Option<Arc<Finished>> {
         self.finished.borrow().clone()
+    }
+
+    fn stored_bytes(&self) -> usize {
+        let finished = self.finished.borrow();
+        let answer = finished.as_ref().and_then(|finished| finished.answer.as_ref().ok());
+        answer.map_or(0, |answer| answer.result.stored_bytes())
     }
 
     /// Waits at most `patience` for the outcome.
@@ -234,12 +243,14 @@ impl Inner {
     }
 
     fn purge(&mut self, now: Instant) {
+        let mut bytes: usize = self.by_id.values().map(|query| query.stored_bytes()).sum();
         while let Some(oldest) = self.order.front().and_then(|id| self.by_id.get(id)) {
             let old = now.saturating_duration_since(oldest.born) >= RETENTION;
-            let crowded = self.order.len() >= MOST_QUERIES;
+            let crowded = self.order.len() >= MOST_QUERIES || bytes > MOST_BYTES;
             if oldest.finished().is_none() || !(old || crowded) {
                 return;
             }
+            bytes = bytes.saturating_sub(oldest.stored_bytes());
             let id = oldest.id.clone();
             self.remove(&id);
         }

@@ -66,9 +66,13 @@ impl StoredResult {
         let folder = self.folder.as_ref()?;
         Some((folder.chunk_path(index), chunk))
     }
-}
 
-impl StoredResult {
+    /// Returns the bytes this result takes in memory and on disk.
+    pub(crate) fn stored_bytes(&self) -> usize {
+        let on_disk: usize = self.chunks.iter().map(|chunk| chunk.compressed_bytes).sum();
+        self.inline.len() + on_disk
+    }
+
     /// Makes a result without rows.
     pub(crate) fn empty(columns: Arc<[Column]>, format: Format) -> Self {
         Self {

@@ -105,3 +105,45 @@ fn only_the_first_outcome_of_a_statement_counts() {
     assert_eq!(finished.answer.as_ref().err().map(|error| error.code), Some("000604"));
     assert!(!query.cancel());
 }
+
+/// An answer whose rows are said to take `bytes` on disk.
+fn answer_of(bytes: usize) -> super::queries::Answer {
+    let mut result = super::stored::StoredResult::empty(Vec::new().into(), Format::Json);
+    let chunk =
+        super::stored::StoredChunk { rows: 1, uncompressed_bytes: bytes, compressed_bytes: bytes };
+    result.chunks = [chunk].into();
+    super::queries::Answer {
+        result,
+        statement_type_id: 0x1000,
+        context: SessionContext::default(),
+        children: Vec::new(),
+    }
+}
+
+#[test]
+fn results_that_would_fill_the_disk_push_out_the_oldest() {
+    const GIB: usize = 1 << 30;
+    let queries = Queries::default();
+    let now = Instant::now();
+    let ids: Vec<String> = (0..4)
+        .map(|_| {
+            let query = submit(&queries, submission("A"), now);
+            query.finish(Finished { ended_ms: 0, answer: Ok(answer_of(3 * GIB)) });
+            query.id.clone()
+        })
+        .collect();
+    let kept = |id: &String| queries.by_id(id, "A").is_some();
+    assert_eq!(ids.iter().map(kept).collect::<Vec<_>>(), [false, true, true, true]);
+    let cache = super::cache::ResultCache::default();
+    let key = |text: &str| {
+        CacheKey::of(text, &[], &SessionContext::default(), Format::Arrow).expect("a key")
+    };
+    cache.keep(key("a"), 1, &answer_of(GIB));
+    cache.keep(key("b"), 1, &answer_of(GIB));
+    assert!(cache.find(&key("a"), 1).is_some());
+    cache.keep(key("c"), 1, &answer_of(GIB));
+    assert!(cache.find(&key("a"), 1).is_none());
+    assert!(cache.find(&key("b"), 1).is_some());
+    cache.keep(key("d"), 2, &answer_of(1));
+    assert!(cache.find(&key("b"), 1).is_none(), "older data is of no use");
+}

@@ -5,6 +5,7 @@ mod faults;
 mod login;
 mod results;
 mod statements;
+mod whole;
 
 use std::sync::Arc;
 
