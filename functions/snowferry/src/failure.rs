@@ -7,6 +7,8 @@ use serde_json::json;
 use snowferry_bootstrap::error::BootstrapError;
 use snowferry_model::fault::{Blame, Fault, Retry, chain};
 
+use crate::report::RunError;
+
 /// How a command ended without failing as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Done {
@@ -90,6 +92,18 @@ impl Failure {
             message: chain(error),
             hint: hint.map(str::to_owned),
             ..local
+        }
+    }
+
+    /// Takes what a run said about its own failure.
+    pub(crate) fn of_run(error: &RunError) -> Self {
+        Self {
+            code: error.code.clone(),
+            message: error.message.clone(),
+            blame: error.blame,
+            retry: error.retry,
+            hint: error.hint.clone(),
+            exit: FAILED,
         }
     }
 

@@ -88,6 +88,12 @@ pub(crate) fn count(number: u64) -> String {
     text
 }
 
+/// Writes a count with what is counted: `1 row`, `2,000 rows`.
+pub(crate) fn number_of(number: u64, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {what}{plural}", count(number))
+}
+
 /// Writes a size with three digits and a binary unit: `12.3 MiB`.
 pub(crate) fn bytes(size: u64) -> String {
     const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
@@ -137,6 +143,12 @@ mod tests {
     fn counts_are_written_with_thousands_set_apart() {
         let texts = [0, 12, 999, 1_000, 1_234_567].map(count);
         assert_eq!(texts, ["0", "12", "999", "1,000", "1,234,567"]);
+    }
+
+    #[test]
+    fn one_is_counted_in_the_singular() {
+        let texts = [0, 1, 2_000].map(|number| number_of(number, "row"));
+        assert_eq!(texts, ["0 rows", "1 row", "2,000 rows"]);
     }
 
     #[test]

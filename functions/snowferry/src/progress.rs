@@ -150,19 +150,20 @@ impl Lines {
                     done => format!(", {done} of them staged already"),
                 };
                 format!(
-                    "{} rows, {} in {parts} parts{already}",
-                    output::count(*rows),
-                    output::bytes(*compressed_bytes)
+                    "{}, {} in {}{already}",
+                    output::number_of(*rows, "row"),
+                    output::bytes(*compressed_bytes),
+                    output::number_of(*parts as u64, "part"),
                 )
             }
             Event::Staged { rows, size_bytes, .. } => format!(
-                "part {}/{} staged: {} rows, {}",
+                "part {}/{} staged: {}, {}",
                 course.parts,
                 course.parts_total,
-                output::count(*rows),
+                output::number_of(*rows, "row"),
                 output::bytes(*size_bytes)
             ),
-            Event::Loading { rows } => format!("loads {} rows", output::count(*rows)),
+            Event::Loading { rows } => format!("loads {}", output::number_of(*rows, "row")),
             Event::Committed { .. } => "committed".to_owned(),
             _ => return None,
         };

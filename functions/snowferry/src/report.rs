@@ -103,7 +103,7 @@ impl TableRun {
             ("nothing_new", _) => "nothing new".to_owned(),
             ("continued", _) => "goes on next run".to_owned(),
             ("busy", _) => "held by another run".to_owned(),
-            ("crashed", _) => "was killed".to_owned(),
+            ("crashed", _) => "was interrupted".to_owned(),
             (outcome, _) => outcome.to_owned(),
         }
     }

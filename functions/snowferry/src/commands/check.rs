@@ -37,9 +37,14 @@ pub(crate) async fn run(global: &Global, args: CheckArgs) -> Result<Done, Failur
         return Ok(done);
     }
     output::line(check_table(&report))?;
-    let repairs = report.items.iter().filter_map(|item| Some((item, item.repair.as_ref()?)));
-    for (item, repair) in repairs {
-        output::line(format!("\n{}: {}\n  repair: {repair}", item.subject, item.found))?;
+    for item in &report.items {
+        if item.verdict != Verdict::Failed && item.repair.is_none() {
+            continue;
+        }
+        output::line(format!("\n{}: {}", item.subject, item.found))?;
+        if let Some(repair) = &item.repair {
+            output::line(format!("  repair: {repair}"))?;
+        }
     }
     if report.passed {
         output::line(format!("\nall is ready: `snowferry pull {}`", args.name))?;
@@ -57,7 +62,16 @@ pub(crate) fn check_table(report: &CheckReport) -> comfy_table::Table {
             Verdict::Failed => "FAILED",
             Verdict::Skipped => "not tried",
         };
-        vec![mark.to_owned(), item.subject.clone(), item.found.clone()]
+        vec![mark.to_owned(), item.subject.clone(), shortened(&item.found)]
     });
     output::table(&headings, rows.collect())
+}
+
+/// Cuts what would make the table too wide; the whole of a failure stands below it.
+fn shortened(found: &str) -> String {
+    const WIDEST: usize = 64;
+    if found.chars().count() <= WIDEST {
+        return found.to_owned();
+    }
+    found.chars().take(WIDEST - 1).chain(['…']).collect()
 }

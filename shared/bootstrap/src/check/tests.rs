@@ -119,7 +119,7 @@ async fn a_refused_sign_in_skips_what_depends_on_it() {
     check(&Fake { facts: Err(()), ..good() }, ACCOUNTS, expect![[r#"
         Ok endpoint: myorg-acme.snowflakecomputing.com
         Failed sign in to myorg-acme: sign in to account myorg-acme as SNOWFERRY: 390144 JWT token is invalid
-          repair: compare the user's RSA_PUBLIC_KEY_FP in DESCRIBE USER SNOWFERRY with the key in use, or correct the password; see `snowferry check`
+          repair: compare the user's RSA_PUBLIC_KEY_FP in DESCRIBE USER SNOWFERRY with the key in use; an administrator sees the reason by SYSTEM$GET_LOGIN_FAILURE_DETAILS
         Skipped role: nobody is signed in
         Skipped warehouse: nobody is signed in
         Skipped CRM.PUBLIC.ACCOUNTS: nobody is signed in"#]]).await;

@@ -141,7 +141,9 @@ async fn story(
     say.step("4. Change rows at the source");
     change(say, emulator).await?;
 
-    say.step("5. Pull again: only new and changed rows travel");
+    say.step(
+        "5. Pull again: only new and changed rows travel, and those of the lookback once more",
+    );
     let incremental = pull(say, &ports, &connection, watcher.as_ref()).await?;
 
     say.step("6. Compare both sides: every row, every value, read anew");
@@ -181,11 +183,8 @@ async fn pull(
     let mut runs = Vec::new();
     Box::pin(pull_all(ports, &context, &connection.tables, 1, watcher, &mut runs)).await;
     say.line(summary(&runs));
-    match runs.iter().find(|run| run.error.is_some()) {
-        Some(failed) => {
-            let remark = failed.remark().unwrap_or_default();
-            Err(Failure::ours("DEMO_PULL", format!("pull a table of the demo: {remark}")))
-        }
+    match runs.iter().find_map(|run| run.error.as_ref()) {
+        Some(error) => Err(Failure::of_run(error)),
         None => Ok(runs),
     }
 }
