@@ -19,3 +19,5 @@ pub mod time;
 pub mod types;
 pub mod watermark;
 
+#[cfg(test)]
+mod tests;

@@ -150,7 +150,9 @@ impl StagedForm {
             Self::Timestamp { zoned: true, .. } => {
                 DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
             }
-            Self::Timestamp { zoned: false, .. } => DataType::Timestamp(TimeUnit::Microsecond, None),
+            Self::Timestamp { zoned: false, .. } => {
+                DataType::Timestamp(TimeUnit::Microsecond, None)
+            }
             Self::ListFloat32 => DataType::List(list_element(DataType::Float32)),
             Self::ListInt32 => DataType::List(list_element(DataType::Int32)),
         }
