@@ -16,7 +16,7 @@ const MARKER: &str = ".snowferry-demo";
 pub(crate) const CONNECTION: &str = "demo";
 
 /// The table that shows a larger backfill.
-pub(crate) const LINEITEM: &str = "SNOWFLAKE_SAMPLE_DATA.TPCH_SF1.LINEITEM";
+const LINEITEM: &str = "SNOWFLAKE_SAMPLE_DATA.TPCH_SF1.LINEITEM";
 
 /// Empties the demo's folder, or makes it.
 pub(crate) fn prepare(folder: &Path) -> Result<Home, Failure> {
@@ -43,11 +43,23 @@ pub(crate) fn prepare(folder: &Path) -> Result<Home, Failure> {
     Ok(Home::new(folder.join("snowferry-data"), None))
 }
 
+/// Returns the tables that the demo pulls.
+pub(crate) fn tables() -> Vec<TemplateTable> {
+    let mut tables = crm_tables();
+    tables.push(TemplateTable {
+        table: LINEITEM.to_owned(),
+        mode: "once",
+        ..TemplateTable::default()
+    });
+    tables
+}
+
 /// Writes key and connection file, as `snowferry init` would; returns the latter's place.
 pub(crate) fn write_connection(
     folder: &Path,
     home: &Home,
     ready: &ReadyLine,
+    tables: Vec<TemplateTable>,
 ) -> Result<PathBuf, Failure> {
     let keys = folder.join("keys");
     create_folder(&keys)?;
@@ -55,12 +67,6 @@ pub(crate) fn write_connection(
     // Copying keeps the mode: the key may be read by its owner only.
     std::fs::copy(&ready.private_key_path, &key)
         .map_err(|error| Failure::local(format!("write {}", key.display()), &error))?;
-    let mut tables = crm_tables();
-    tables.push(TemplateTable {
-        table: LINEITEM.to_owned(),
-        mode: "once",
-        ..TemplateTable::default()
-    });
     let template = Template {
         name: CONNECTION.to_owned(),
         account: ready.account.clone(),

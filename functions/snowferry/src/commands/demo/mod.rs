@@ -33,6 +33,9 @@ mod digest;
 mod folder;
 mod words;
 
+#[cfg(test)]
+mod tests;
+
 const AFTER: &str = "\
 Needs no account, no network and nothing installed. The folder of an earlier demo is replaced.
 
@@ -87,7 +90,7 @@ pub(crate) async fn run(global: &Global, args: DemoArgs) -> Result<Done, Failure
     let options = EmulatorOptions { tpch_scale: args.tpch, ..EmulatorOptions::default() };
     let emulator = emulator::start(options).await?;
     say.line(format!("   listening on {}", emulator.ready().base_url));
-    let file = folder::write_connection(&args.folder, &home, emulator.ready())?;
+    let file = folder::write_connection(&args.folder, &home, emulator.ready(), folder::tables())?;
     let app = App::new(home);
     let told = tokio::select! {
         told = Box::pin(story(&say, &app, &emulator, &file, &args.folder)) => told,
