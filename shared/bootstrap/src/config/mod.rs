@@ -1,6 +1,6 @@
 //! The connection file: one customer's account, and the tables to pull from it.
 //!
-//! YAML text is read into a tree with places ([`document`]), walked once ([`fields`]), and becomes
+//! YAML text is read into a tree with places (`document`), walked once (`fields`), and becomes
 //! a [`Connection`] that cannot be wrong in itself. Everything that is wrong with a file is told
 //! at once, each problem with its line, column and field, what was found and what is allowed.
 //!
