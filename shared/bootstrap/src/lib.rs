@@ -22,3 +22,6 @@ pub mod config;
 pub mod error;
 pub mod home;
 pub mod trace;
+
+// A program names these types of the rooms below, and depends on this crate alone for them.
+pub use snowferry_snowflake::{ReadRequest, ResultState, SnowflakeError};

@@ -3,12 +3,12 @@
 use clap::Args;
 use futures::StreamExt;
 use serde::Serialize;
+use snowferry_bootstrap::SnowflakeError;
 use snowferry_bootstrap::account::{Account, ListedTable};
 use snowferry_bootstrap::app::App;
 use snowferry_bootstrap::candidates::{Candidates, candidates};
 use snowferry_model::fault::chain;
 use snowferry_model::types::TableDescription;
-use snowferry_snowflake::SnowflakeError;
 
 use crate::args::Global;
 use crate::failure::{Done, Failure};

@@ -10,14 +10,14 @@ use arrow::datatypes::{DataType, SchemaRef};
 use arrow::row::{RowConverter, SortField};
 use futures::StreamExt;
 use sha2::{Digest as _, Sha256};
-use snowferry_database::Database;
+use snowferry_bootstrap::{ReadRequest, ResultState};
 use snowferry_model::fault::Fault;
 use snowferry_model::names::TableName;
 use snowferry_model::plan::{ColumnFacts, IntegerPolicy, NANOS_SUFFIX, TablePlan};
 use snowferry_model::state::StreamKey;
 use snowferry_model::types::TableDescription;
 use snowferry_model::watermark::Window;
-use snowferry_snowflake::{ReadRequest, ResultState, Source};
+use snowferry_pull::Ports;
 
 use crate::failure::Failure;
 
@@ -86,14 +86,14 @@ fn fault<E: Fault>(error: E) -> Failure {
 
 /// Returns the digest of a table of our database, and its columns.
 pub(crate) async fn of_table(
-    database: &dyn Database,
+    ports: &Ports,
     stream: &StreamKey,
 ) -> Result<(Digest, SchemaRef), Failure> {
-    let Some(summary) = database.summary(stream).await.map_err(fault)? else {
+    let Some(summary) = ports.database.summary(stream).await.map_err(fault)? else {
         return Err(Failure::ours("DEMO_NO_TABLE", format!("{stream} was not loaded")));
     };
     let mut summer = Summer::new(SchemaRef::clone(&summary.schema))?;
-    let mut batches = database.scan(stream).await.map_err(fault)?;
+    let mut batches = ports.database.scan(stream).await.map_err(fault)?;
     while let Some(batch) = batches.next().await {
         summer.add(&batch.map_err(fault)?)?;
     }
@@ -102,10 +102,11 @@ pub(crate) async fn of_table(
 
 /// Returns the digest of a table at its source, read anew in the columns that our table has.
 pub(crate) async fn of_source(
-    source: &dyn Source,
+    ports: &Ports,
     table: &TableName,
     schema: SchemaRef,
 ) -> Result<Digest, Failure> {
+    let source = &ports.source;
     let description = source.describe(table).await.map_err(fault)?;
     let plan = plan_like(&description, &schema)?;
     let request = ReadRequest {

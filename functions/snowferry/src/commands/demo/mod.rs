@@ -214,8 +214,8 @@ async fn compare(ports: &Ports, connection: &Connection) -> Result<Vec<Compariso
     let mut all = Vec::with_capacity(connection.tables.len());
     for job in &connection.tables {
         let stream = StreamKey { connection: connection.name.clone(), table: job.table.clone() };
-        let (ours, schema) = digest::of_table(ports.database.as_ref(), &stream).await?;
-        let source = digest::of_source(ports.source.as_ref(), &job.table, schema).await?;
+        let (ours, schema) = digest::of_table(ports, &stream).await?;
+        let source = digest::of_source(ports, &job.table, schema).await?;
         let summary = ports.database.summary(&stream).await;
         let location = summary.ok().flatten().map(|summary| summary.location).unwrap_or_default();
         all.push(Comparison {
