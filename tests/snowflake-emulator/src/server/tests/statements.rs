@@ -248,7 +248,7 @@ async fn a_cancelled_statement_says_so_and_changes_nothing() {
     let body = json!({"sqlText": "INSERT"});
     let waiting = rig.run_as(&token, request_id, body.clone()).await;
     let id = waiting.data()["queryId"].as_str().expect("id").to_owned();
-    let by_request = json!({"requestId": request_id, "sqlText": "INSERT"});
+    let by_request = json!({"requestId": request_id.to_string(), "sqlText": "INSERT"});
     let abort = format!("/queries/v1/abort-request?requestId={}", Uuid::new_v4());
     assert_eq!(rig.post(&abort, Some(&token), &by_request).await.code(), "success");
     let done = poll(&rig, &token, &format!("/queries/{id}/result")).await;

@@ -1,0 +1,138 @@
+//! USE and ALTER SESSION.
+
+use super::datetime;
+use super::error::{compile, operation_impossible, unsupported};
+use super::formats::Format;
+use super::show::{ROLES, WAREHOUSES};
+use crate::catalog::Catalog;
+use crate::engine::{SessionContext, SqlError};
+use crate::sql::command::ObjectKind;
+
+/// Session parameters that SHOW PARAMETERS lists, with their defaults.
+pub(crate) const PARAMETERS: [(&str, &str); 22] = [
+    ("ABORT_DETACHED_QUERY", "false"),
+    ("AUTOCOMMIT", "true"),
+    ("BINARY_INPUT_FORMAT", "HEX"),
+    ("BINARY_OUTPUT_FORMAT", "HEX"),
+    ("DATE_INPUT_FORMAT", "AUTO"),
+    ("DATE_OUTPUT_FORMAT", "YYYY-MM-DD"),
+    ("ERROR_ON_NONDETERMINISTIC_UPDATE", "false"),
+    ("QUERY_TAG", ""),
+    ("QUOTED_IDENTIFIERS_IGNORE_CASE", "false"),
+    ("ROWS_PER_RESULTSET", "0"),
+    ("STATEMENT_TIMEOUT_IN_SECONDS", "172800"),
+    ("TIMESTAMP_INPUT_FORMAT", "AUTO"),
+    ("TIMESTAMP_LTZ_OUTPUT_FORMAT", ""),
+    ("TIMESTAMP_NTZ_OUTPUT_FORMAT", "YYYY-MM-DD HH24:MI:SS.FF3"),
+    ("TIMESTAMP_OUTPUT_FORMAT", "YYYY-MM-DD HH24:MI:SS.FF3 TZHTZM"),
+    ("TIMESTAMP_TYPE_MAPPING", "TIMESTAMP_NTZ"),
+    ("TIMESTAMP_TZ_OUTPUT_FORMAT", ""),
+    ("TIMEZONE", "UTC"),
+    ("TIME_INPUT_FORMAT", "AUTO"),
+    ("TIME_OUTPUT_FORMAT", "HH24:MI:SS"),
+    ("USE_CACHED_RESULT", "true"),
+    ("WEEK_START", "0"),
+];
+
+/// Parameters of which only the default is implemented, because another value changes results.
+const FIXED: [&str; 10] = [
+    "AUTOCOMMIT",
+    "BINARY_INPUT_FORMAT",
+    "BINARY_OUTPUT_FORMAT",
+    "DATE_INPUT_FORMAT",
+    "QUOTED_IDENTIFIERS_IGNORE_CASE",
+    "TIMESTAMP_INPUT_FORMAT",
+    "TIMESTAMP_TYPE_MAPPING",
+    "TIME_INPUT_FORMAT",
+    "WEEK_OF_YEAR_POLICY",
+    "WEEK_START",
+];
+
+/// Changes parameters, all or none.
+pub(crate) fn set(
+    session: &mut SessionContext,
+    pairs: Vec<(String, String)>,
+) -> Result<(), SqlError> {
+    for (name, value) in &pairs {
+        check(name, value)?;
+    }
+    session.parameters.extend(pairs);
+    Ok(())
+}
+
+/// Whether a parameter may have a value.
+pub(crate) fn check(name: &str, value: &str) -> Result<(), SqlError> {
+    let invalid = || {
+        let message = format!("invalid value [{value}] for parameter '{name}'");
+        compile("001008", "22023", message)
+    };
+    if FIXED.contains(&name) {
+        let default = PARAMETERS.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+        let same = value.eq_ignore_ascii_case(default.unwrap_or("0"));
+        return if same { Ok(()) } else { Err(unsupported(format!("{name} = {value}"))) };
+    }
+    if name == "TIMEZONE" {
+        return datetime::zone(value).map(|_| ()).ok_or_else(invalid);
+    }
+    if name.ends_with("_OUTPUT_FORMAT") && !name.starts_with("GEO") {
+        Format::parse(value)?;
+    }
+    Ok(())
+}
+
+/// Takes parameters back to their defaults.
+pub(crate) fn unset(session: &mut SessionContext, names: &[String]) {
+    for name in names {
+        session.parameters.remove(name);
+    }
+}
+
+/// Changes the current database, schema, warehouse or role.
+pub(crate) fn use_object(
+    catalog: &Catalog,
+    session: &mut SessionContext,
+    kind: ObjectKind,
+    name: &[String],
+) -> Result<(), SqlError> {
+    let last = name.last().cloned().unwrap_or_default();
+    match kind {
+        ObjectKind::Warehouse => {
+            let known = WAREHOUSES.contains(&last.as_str());
+            session.warehouse = Some(known.then_some(last).ok_or_else(operation_impossible)?);
+        }
+        ObjectKind::Role => {
+            let known = ROLES.contains(&last.as_str());
+            session.role = Some(known.then_some(last).ok_or_else(operation_impossible)?);
+        }
+        ObjectKind::SecondaryRoles => {
+            if !matches!(last.as_str(), "ALL" | "NONE") {
+                return Err(unsupported(format!("USE SECONDARY ROLES {last}")));
+            }
+        }
+        ObjectKind::Schema => {
+            let database = match name {
+                [database, _] => Some(database.clone()),
+                _ => session.database.clone(),
+            };
+            let database = database.ok_or_else(super::error::no_database)?;
+            let exists = catalog.read(|databases| {
+                let found = databases.get(&database);
+                found.is_some_and(|found| found.schemas.contains_key(&last))
+            });
+            if !exists && last != super::information::SCHEMA {
+                return Err(operation_impossible());
+            }
+            session.database = Some(database);
+            session.schema = Some(last);
+        }
+        _ => {
+            let has_public = catalog.read(|databases| {
+                databases.get(&last).map(|found| found.schemas.contains_key("PUBLIC"))
+            });
+            let has_public = has_public.ok_or_else(operation_impossible)?;
+            session.database = Some(last);
+            session.schema = has_public.then(|| "PUBLIC".to_owned());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,715 @@
+//! SHOW and DESCRIBE.
+
+use super::error::operation_impossible;
+use super::functions::like_matches;
+use super::information::{OWNER, columns_of, visible};
+use super::plan::Planning;
+use super::rows::{Rows, optional};
+use super::value::Value;
+use crate::catalog::{Database, Qualified, Relation, Schema, TableKind};
+use crate::engine::SqlError;
+use crate::types::SnowType;
+
+const TEXT: SnowType = SnowType::TEXT;
+const NUMBER: SnowType = SnowType::Number { precision: 38, scale: 0 };
+const MOMENT: SnowType = SnowType::TimestampLtz { scale: 3 };
+
+/// The roles of the account; each may do everything.
+pub(crate) const ROLES: [&str; 6] =
+    ["ACCOUNTADMIN", "ORGADMIN", "PUBLIC", "SECURITYADMIN", "SYSADMIN", "USERADMIN"];
+/// The warehouses of the account.
+pub(crate) const WAREHOUSES: [&str; 1] = ["COMPUTE_WH"];
+
+/// What SHOW lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ShowKind {
+    Tables,
+    Views,
+    Objects,
+    Schemas,
+    Databases,
+    Columns,
+    PrimaryKeys,
+    Warehouses,
+    Roles,
+    Parameters,
+    Grants,
+}
+
+/// Where SHOW looks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// The current schema or database, or the account without one.
+    Current,
+    Account,
+    Database(Option<Vec<String>>),
+    Schema(Option<Vec<String>>),
+    Table(Vec<String>),
+    /// A name of which the kind follows from what is shown.
+    Some(Vec<String>),
+}
+
+/// A SHOW statement.
+#[derive(Clone, Debug)]
+pub(crate) struct Show {
+    pub kind: ShowKind,
+    pub scope: Scope,
+    /// Matches without regard to case.
+    pub like: Option<String>,
+    pub starts_with: Option<String>,
+    pub limit: Option<u64>,
+    /// Names after this one.
+    pub from: Option<String>,
+}
+
+/// The databases, schemas and relation to look into.
+struct Place {
+    database: Option<String>,
+    schema: Option<String>,
+    table: Option<String>,
+}
+
+impl Show {
+    pub(crate) fn new(kind: ShowKind) -> Self {
+        Self { kind, scope: Scope::Current, like: None, starts_with: None, limit: None, from: None }
+    }
+
+    /// The rows.
+    pub(crate) fn run(&self, planning: &Planning<'_>) -> Result<Rows, SqlError> {
+        let mut rows = match self.kind {
+            ShowKind::Tables => self.tables(planning)?,
+            ShowKind::Views => self.views(planning)?,
+            ShowKind::Objects => self.objects(planning)?,
+            ShowKind::Schemas => self.schemas(planning)?,
+            ShowKind::Databases => self.databases(planning),
+            ShowKind::Columns => self.columns(planning)?,
+            ShowKind::PrimaryKeys => self.primary_keys(planning)?,
+            ShowKind::Warehouses => self.warehouses(planning),
+            ShowKind::Roles => self.roles(planning),
+            ShowKind::Parameters => self.parameters(planning),
+            ShowKind::Grants => self.grants(planning)?,
+        };
+        if let Some(limit) = self.limit {
+            rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        }
+        Ok(rows)
+    }
+
+    fn wanted(&self, name: &str) -> bool {
+        let like = self.like.as_ref().is_none_or(|pattern| {
+            like_matches(&name.to_lowercase(), &pattern.to_lowercase(), Some('\\'))
+        });
+        let starts = self.starts_with.as_ref().is_none_or(|start| name.starts_with(start.as_str()));
+        let after = self.from.as_ref().is_none_or(|from| name > from.as_str());
+        like && starts && after
+    }
+
+    /// Resolves the scope against the session and checks that it exists.
+    fn place(&self, planning: &Planning<'_>) -> Result<Place, SqlError> {
+        let session = planning.session;
+        let (database, schema, table) = match &self.scope {
+            Scope::Account => (None, None, None),
+            Scope::Current => (session.database.clone(), session.schema.clone(), None),
+            Scope::Database(None) => (session.database.clone(), None, None),
+            Scope::Database(Some(name)) => (name.last().cloned(), None, None),
+            Scope::Schema(None) => (session.database.clone(), session.schema.clone(), None),
+            Scope::Schema(Some(name)) => schema_name(name, planning),
+            Scope::Some(name) if matches!(self.kind, ShowKind::Columns | ShowKind::PrimaryKeys) => {
+                table_name(name, planning)?
+            }
+            Scope::Some(name) if self.kind == ShowKind::Schemas => {
+                (name.last().cloned(), None, None)
+            }
+            Scope::Some(name) => schema_name(name, planning),
+            Scope::Table(name) => table_name(name, planning)?,
+        };
+        let place = Place { database, schema, table };
+        planning.catalog.read(|databases| {
+            let Some(name) = &place.database else { return Ok(()) };
+            let database = databases.get(name).ok_or_else(operation_impossible)?;
+            match &place.schema {
+                Some(schema) if !database.schemas.contains_key(schema) => {
+                    Err(operation_impossible())
+                }
+                _ => Ok(()),
+            }
+        })?;
+        Ok(place)
+    }
+
+    fn relations<T>(
+        &self,
+        planning: &Planning<'_>,
+        mut each: impl FnMut(&Database, &Schema, &Relation) -> Option<T>,
+    ) -> Result<Vec<T>, SqlError> {
+        let place = self.place(planning)?;
+        Ok(planning.catalog.read(|databases| {
+            let mut found = Vec::new();
+            for database in databases.values() {
+                if place.database.as_ref().is_some_and(|wanted| *wanted != database.name) {
+                    continue;
+                }
+                for schema in database.schemas.values() {
+                    if place.schema.as_ref().is_some_and(|wanted| *wanted != schema.name) {
+                        continue;
+                    }
+                    for relation in visible(schema, planning.session.session_id) {
+                        if place.table.as_ref().is_some_and(|name| name != relation.name()) {
+                            continue;
+                        }
+                        found.extend(each(database, schema, &relation));
+                    }
+                }
+            }
+            found
+        }))
+    }
+
+    fn tables(&self, planning: &Planning<'_>) -> Result<Rows, SqlError> {
+        let mut rows = Rows::new(vec![
+            ("created_on", MOMENT),
+            ("name", TEXT),
+            ("database_name", TEXT),
+            ("schema_name", TEXT),
+            ("kind", TEXT),
+            ("comment", TEXT),
+            ("cluster_by", TEXT),
+            ("rows", NUMBER),
+            ("bytes", NUMBER),
+            ("owner", TEXT),
+            ("retention_time", TEXT),
+            ("automatic_clustering", TEXT),
+            ("change_tracking", TEXT),
+            ("is_external", TEXT),
+            ("owner_role_type", TEXT),
+            ("is_event", TEXT),
+            ("is_hybrid", TEXT),
+            ("is_iceberg", TEXT),
+            ("is_dynamic", TEXT),
+        ]);
+        let found = self.relations(planning, |database, schema, relation| {
+            let Relation::Table(table) = relation else { return None };
+            self.wanted(&table.name).then(|| {
+                vec![
+                    Value::Ltz(table.created_ns),
+                    Value::text(&table.name),
+                    Value::text(&database.name),
+                    Value::text(&schema.name),
+                    Value::text(kind_name(table.kind)),
+                    Value::text(table.comment.clone().unwrap_or_default()),
+                    Value::text(""),
+                    Value::integer(table.rows()),
+                    Value::integer(table.bytes()),
+                    Value::text(OWNER),
+                    Value::text("1"),
+                    Value::text("OFF"),
+                    Value::text("OFF"),
+                    Value::text("N"),
+                    Value::text("ROLE"),
+                    Value::text("N"),
+                    Value::text("N"),
+                    Value::text("N"),
+                    Value::text("N"),
+                ]
+            })
+        })?;
+        found.into_iter().for_each(|row| rows.push(row));
+        Ok(rows)
+    }
+
+    fn views(&self, planning: &Planning<'_>) -> Result<Rows, SqlError> {
+        let mut rows = Rows::new(vec![
+            ("created_on", MOMENT),
+            ("name", TEXT),
+            ("reserved", TEXT),
+            ("database_name", TEXT),
+            ("schema_name", TEXT),
+            ("owner", TEXT),
+            ("comment", TEXT),
+            ("text", TEXT),
+            ("is_secure", TEXT),
+            ("is_materialized", TEXT),
+            ("owner_role_type", TEXT),
+            ("change_tracking", TEXT),
+        ]);
+        let found = self.relations(planning, |database, schema, relation| {
+            let Relation::View(view) = relation else { return None };
+            self.wanted(&view.name).then(|| {
+                vec![
+                    Value::Ltz(view.created_ns),
+                    Value::text(&view.name),
+                    Value::text(""),
+                    Value::text(&database.name),
+                    Value::text(&schema.name),
+                    Value::text(OWNER),
+                    Value::text(view.comment.clone().unwrap_or_default()),
+                    Value::text(&view.text),
+                    Value::text("false"),
+                    Value::text("false"),
+                    Value::text("ROLE"),
+                    Value::text("OFF"),
+                ]
+            })
+        })?;
+        found.into_iter().for_each(|row| rows.push(row));
+        Ok(rows)
+    }
+
+    fn objects(&self, planning: &Planning<'_>) -> Result<Rows, SqlError> {
+        let mut rows = Rows::new(vec![
+            ("created_on", MOMENT),
+            ("name", TEXT),
+            ("database_name", TEXT),
+            ("schema_name", TEXT),
+            ("kind", TEXT),
+            ("comment", TEXT),
+            ("rows", NUMBER),
+            ("bytes", NUMBER),
+            ("owner", TEXT),
+        ]);
+        let found = self.relations(planning, |database, schema, relation| {
+            let (created, kind, comment, counts) = match relation {
+                Relation::Table(table) => (
+                    table.created_ns,
+                    kind_name(table.kind),
+                    table.comment.clone(),
+                    [Value::integer(table.rows()), Value::integer(table.bytes())],
+                ),
+                Relation::View(view) => {
+                    (view.created_ns, "VIEW", view.comment.clone(), [Value::Null, Value::Null])
+                }
+            };
+            self.wanted(relation.name()).then(|| {
+                let [count, bytes] = counts;
+                vec![
+                    Value::Ltz(created),
+                    Value::text(relation.name()),
+                    Value::text(&database.name),
+                    Value::text(&schema.name),
+                    Value::text(kind),
+                    Value::text(comment.unwrap_or_default()),
+                    count,
+                    bytes,
+                    Value::text(OWNER),
+                ]
+            })
+        })?;
+        found.into_iter().for_each(|row| rows.push(row));
+        Ok(rows)
+    }
+
+    fn schemas(&self, planning: &Planning<'_>) -> Result<Rows, SqlError> {
+        let place = self.place(planning)?;
+        let mut rows = Rows::new(vec![
+            ("created_on", MOMENT),
+            ("name", TEXT),
+            ("is_default", TEXT),
+            ("is_current", TEXT),
+            ("database_name", TEXT),
+            ("owner", TEXT),
+            ("comment", TEXT),
+            ("options", TEXT),
+            ("retention_time", TEXT),
+            ("owner_role_type", TEXT),
+        ]);
+        let current = (&planning.session.database, &planning.session.schema);
+        planning.catalog.read(|databases| {
+            for database in databases.values() {
+                if place.database.as_ref().is_some_and(|wanted| *wanted != database.name) {
+                    continue;
+                }
+                let names = database.schemas.values().map(|schema| {
+                    (schema.name.as_str(), schema.created_ns, schema.comment.clone())
+                });
+                let information = ("INFORMATION_SCHEMA", database.created_ns, None);
+                for (name, created, comment) in names.chain([information]) {
+                    if !self.wanted(name) {
+                        continue;
+                    }
+                    let is_current = current.0.as_deref() == Some(&database.name)
+                        && current.1.as_deref() == Some(name);
+                    rows.push(vec![
+                        Value::Ltz(created),
+                        Value::text(name),
+                        Value::text("N"),
+                        Value::text(if is_current { "Y" } else { "N" }),
+                        Value::text(&database.name),
+                        Value::text(OWNER),
+                        Value::text(comment.unwrap_or_default()),
+                        Value::text(""),
+                        Value::text("1"),
+                        Value::text("ROLE"),
+                    ]);
+                }
+            }
+        });
+        Ok(rows)
+    }
+
+    fn databases(&self, planning: &Planning<'_>) -> Rows {
+        let mut rows = Rows::new(vec![
+            ("created_on", MOMENT),
+            ("name", TEXT),
+            ("is_default", TEXT),
+            ("is_current", TEXT),
+            ("origin", TEXT),
+            ("owner", TEXT),
+            ("comment", TEXT),
+            ("options", TEXT),
+            ("retention_time", TEXT),
+            ("kind", TEXT),
+        ]);
+        planning.catalog.read(|databases| {
+            for database in databases.values().filter(|database| self.wanted(&database.name)) {
+                let current = planning.session.database.as_deref() == Some(&database.name);
+                rows.push(vec![
+                    Value::Ltz(database.created_ns),
+                    Value::text(&database.name),
+                    Value::text("N"),
+                    Value::text(if current { "Y" } else { "N" }),
+                    Value::text(""),
+                    Value::text(OWNER),
+                    Value::text(database.comment.clone().unwrap_or_default()),
+                    Value::text(""),
+                    Value::text("1"),
+                    Value::text("STANDARD"),
+                ]);
+            }
+        });
+        rows
+    }
+
+    fn columns(&self, planning: &Planning<'_>) -> Result<Rows, SqlError> {
+        let mut rows = Rows::new(vec![
+            ("table_name", TEXT),
+            ("schema_name", TEXT),
+            ("column_name", TEXT),
+            ("data_type", TEXT),
+            ("null?", TEXT),
+            ("default", TEXT),
+            ("kind", TEXT),
+            ("expression", TEXT),
+            ("comment", TEXT),
+            ("database_name", TEXT),
+            ("autoincrement", TEXT),
+        ]);
+        let found = self.relations(planning, |database, schema, relation| {
+            Some((database.name.clone(), schema.name.clone(), relation.clone()))
+        })?;
+        if found.is_empty() && matches!(self.scope, Scope::Table(_) | Scope::Some(_)) {
+            return Err(operation_impossible());
+        }
+        for (database, schema, relation) in found {
+            for column in columns_of(planning, &database, &schema, &relation) {
+                if !self.wanted(&column.name) {
+                    continue;
+                }
+                rows.push(vec![
+                    Value::text(relation.name()),
+                    Value::text(&schema),
+                    Value::text(&column.name),
+                    Value::text(type_json(&column.data_type, column.nullable)),
+                    Value::text(if column.nullable { "true" } else { "NOT_NULL" }),
+                    Value::text(column.default.map(|default| default.text).unwrap_or_default()),
+                    Value::text("COLUMN"),
+                    Value::text(""),
+                    Value::text(column.comment.unwrap_or_default()),
+                    Value::text(&database),
+                    Value::text(""),
+                ]);
+            }
+        }
+        Ok(rows)
+    }
+
+    fn primary_keys(&self, planning: &Planning<'_>) -> Result<Rows, SqlError> {
+        let mut rows = Rows::new(vec![
+            ("created_on", MOMENT),
+            ("database_name", TEXT),
+            ("schema_name", TEXT),
+            ("table_name", TEXT),
+            ("column_name", TEXT),
+            ("key_sequence", NUMBER),
+            ("constraint_name", TEXT),
+            ("rely", TEXT),
+            ("comment", TEXT),
+        ]);
+        let mut seen = false;
+        let found = self.relations(planning, |database, schema, relation| {
+            seen = true;
+            let Relation::Table(table) = relation else { return None };
+            let keys = table.primary_key.iter().enumerate().map(|(index, column)| {
+                vec![
+                    Value::Ltz(table.created_ns),
+                    Value::text(&database.name),
+                    Value::text(&schema.name),
+                    Value::text(&table.name),
+                    Value::text(column),
+                    Value::integer(i128::try_from(index + 1).unwrap_or(0)),
+                    Value::text(format!("SYS_CONSTRAINT_{}", table.id)),
+                    Value::text("false"),
+                    Value::Null,
+                ]
+            });
+            Some(keys.collect::<Vec<_>>())
+        })?;
+        if !seen && matches!(self.scope, Scope::Table(_) | Scope::Some(_)) {
+            return Err(operation_impossible());
+        }
+        found.into_iter().flatten().for_each(|row| rows.push(row));
+        Ok(rows)
+    }
+
+    fn warehouses(&self, planning: &Planning<'_>) -> Rows {
+        let mut rows = Rows::new(vec![
+            ("name", TEXT),
+            ("state", TEXT),
+            ("type", TEXT),
+            ("size", TEXT),
+            ("is_default", TEXT),
+            ("is_current", TEXT),
+            ("auto_suspend", NUMBER),
+            ("auto_resume", TEXT),
+            ("owner", TEXT),
+            ("comment", TEXT),
+        ]);
+        for name in WAREHOUSES.iter().filter(|name| self.wanted(name)) {
+            let current = planning.session.warehouse.as_deref() == Some(*name);
+            rows.push(vec![
+                Value::text(*name),
+                Value::text("STARTED"),
+                Value::text("STANDARD"),
+                Value::text("X-Small"),
+                Value::text("N"),
+                Value::text(if current { "Y" } else { "N" }),
+                Value::integer(600),
+                Value::text("true"),
+                Value::text(OWNER),
+                Value::text(""),
+            ]);
+        }
+        rows
+    }
+
+    fn roles(&self, planning: &Planning<'_>) -> Rows {
+        let mut rows = Rows::new(vec![
+            ("name", TEXT),
+            ("is_default", TEXT),
+            ("is_current", TEXT),
+            ("owner", TEXT),
+            ("comment", TEXT),
+        ]);
+        for name in ROLES.iter().filter(|name| self.wanted(name)) {
+            let current = planning.session.role.as_deref() == Some(*name);
+            rows.push(vec![
+                Value::text(*name),
+                Value::text("N"),
+                Value::text(if current { "Y" } else { "N" }),
+                Value::text(""),
+                Value::text(""),
+            ]);
+        }
+        rows
+    }
+
+    fn parameters(&self, planning: &Planning<'_>) -> Rows {
+        let mut rows = Rows::new(vec![
+            ("key", TEXT),
+            ("value", TEXT),
+            ("default", TEXT),
+            ("level", TEXT),
+            ("description", TEXT),
+            ("type", TEXT),
+        ]);
+        for (name, default) in super::session::PARAMETERS {
+            if !self.wanted(name) {
+                continue;
+            }
+            let own = planning.session.parameters.get(name);
+            rows.push(vec![
+                Value::text(name),
+                Value::text(own.map_or(default, String::as_str)),
+                Value::text(default),
+                Value::text(if own.is_some() { "SESSION" } else { "" }),
+                Value::text(""),
+                Value::text("STRING"),
+            ]);
+        }
+        rows
+    }
+
+    /// What a role may do: it may use everything, as no privilege is checked here.
+    fn grants(&self, planning: &Planning<'_>) -> Result<Rows, SqlError> {
+        let mut rows = Rows::new(vec![
+            ("created_on", MOMENT),
+            ("privilege", TEXT),
+            ("granted_on", TEXT),
+            ("name", TEXT),
+            ("granted_to", TEXT),
+            ("grantee_name", TEXT),
+            ("grant_option", TEXT),
+            ("granted_by", TEXT),
+        ]);
+        let role = match &self.scope {
+            Scope::Some(name) => name.last().cloned().unwrap_or_default(),
+            _ => planning.session.role.clone().unwrap_or_default(),
+        };
+        if !ROLES.contains(&role.as_str()) {
+            return Err(operation_impossible());
+        }
+        let mut grant = |created: i128, privilege: &str, kind: &str, name: String| {
+            rows.push(vec![
+                Value::Ltz(created),
+                Value::text(privilege),
+                Value::text(kind),
+                Value::Text(name),
+                Value::text("ROLE"),
+                Value::text(&role),
+                Value::text("false"),
+                Value::text(OWNER),
+            ]);
+        };
+        for warehouse in WAREHOUSES {
+            grant(planning.now_ns, "USAGE", "WAREHOUSE", warehouse.to_owned());
+        }
+        planning.catalog.read(|databases| {
+            for database in databases.values() {
+                grant(database.created_ns, "USAGE", "DATABASE", database.name.clone());
+                for schema in database.schemas.values() {
+                    let name = format!("{}.{}", database.name, schema.name);
+                    grant(schema.created_ns, "USAGE", "SCHEMA", name.clone());
+                    for relation in schema.relations.values() {
+                        let (created, kind) = match relation {
+                            Relation::Table(table) => (table.created_ns, "TABLE"),
+                            Relation::View(view) => (view.created_ns, "VIEW"),
+                        };
+                        grant(created, "SELECT", kind, format!("{name}.{}", relation.name()));
+                    }
+                }
+            }
+        });
+        Ok(rows)
+    }
+}
+
+fn schema_name(
+    name: &[String],
+    planning: &Planning<'_>,
+) -> (Option<String>, Option<String>, Option<String>) {
+    match name {
+        [database, schema] => (Some(database.clone()), Some(schema.clone()), None),
+        // A lone name is a schema of the current database, or else a database.
+        [one] => {
+            let current = planning.session.database.clone();
+            let is_schema = current.as_ref().is_some_and(|database| {
+                planning.catalog.read(|databases| {
+                    databases.get(database).is_some_and(|found| found.schemas.contains_key(one))
+                })
+            });
+            if is_schema {
+                (current, Some(one.clone()), None)
+            } else {
+                (Some(one.clone()), None, None)
+            }
+        }
+        _ => (None, None, None),
+    }
+}
+
+/// Database, schema and name as far as they are given.
+type NameParts = (Option<String>, Option<String>, Option<String>);
+
+fn table_name(name: &[String], planning: &Planning<'_>) -> Result<NameParts, SqlError> {
+    let at = Qualified::resolve(name, planning.session)?;
+    Ok((Some(at.database), Some(at.schema), Some(at.name)))
+}
+
+fn kind_name(kind: TableKind) -> &'static str {
+    match kind {
+        TableKind::Permanent => "TABLE",
+        TableKind::Transient => "TRANSIENT",
+        TableKind::Temporary => "TEMPORARY",
+    }
+}
+
+/// The JSON text that SHOW COLUMNS gives for a type.
+fn type_json(data_type: &SnowType, nullable: bool) -> String {
+    match data_type {
+        SnowType::Number { precision, scale } => format!(
+            r#"{{"type":"FIXED","precision":{precision},"scale":{scale},"nullable":{nullable}}}"#
+        ),
+        SnowType::Float => format!(r#"{{"type":"REAL","nullable":{nullable}}}"#),
+        SnowType::Text { length } => {
+            let bytes = (u64::from(*length) * 4).min(u64::from(*length).max(16_777_216));
+            format!(
+                r#"{{"type":"TEXT","length":{length},"byteLength":{bytes},"nullable":{nullable},"fixed":false}}"#
+            )
+        }
+        SnowType::Binary { length } => format!(
+            r#"{{"type":"BINARY","length":{length},"byteLength":{length},"nullable":{nullable},"fixed":false}}"#
+        ),
+        SnowType::Time { scale }
+        | SnowType::TimestampNtz { scale }
+        | SnowType::TimestampLtz { scale }
+        | SnowType::TimestampTz { scale } => format!(
+            r#"{{"type":"{}","precision":0,"scale":{scale},"nullable":{nullable}}}"#,
+            data_type.name()
+        ),
+        SnowType::Vector { element, dimension } => {
+            let element = match element {
+                crate::types::VectorElement::Float => "REAL",
+                crate::types::VectorElement::Int => "FIXED",
+            };
+            format!(
+                r#"{{"type":"VECTOR","dimension":{dimension},"vectorElementType":"{element}","nullable":{nullable}}}"#
+            )
+        }
+        other => format!(r#"{{"type":"{}","nullable":{nullable}}}"#, other.name()),
+    }
+}
+
+/// DESCRIBE TABLE or VIEW.
+pub(crate) fn describe(planning: &Planning<'_>, name: &[String]) -> Result<Rows, SqlError> {
+    let at = Qualified::resolve(name, planning.session)?;
+    let relation = planning.catalog.relation(&at, planning.session)?;
+    let keys = match &relation {
+        Relation::Table(table) => table.primary_key.clone(),
+        Relation::View(_) => Vec::new(),
+    };
+    let mut rows = Rows::new(
+        [
+            "name",
+            "type",
+            "kind",
+            "null?",
+            "default",
+            "primary key",
+            "unique key",
+            "check",
+            "expression",
+            "comment",
+            "policy name",
+            "privacy domain",
+        ]
+        .map(|name| (name, TEXT))
+        .to_vec(),
+    );
+    let flag = |yes: bool| Value::text(if yes { "Y" } else { "N" });
+    for column in columns_of(planning, &at.database, &at.schema, &relation) {
+        rows.push(vec![
+            Value::text(&column.name),
+            Value::text(column.data_type.to_string()),
+            Value::text("COLUMN"),
+            flag(column.nullable),
+            optional(column.default.as_ref().map(|default| default.text.as_str())),
+            flag(keys.contains(&column.name)),
+            flag(false),
+            Value::Null,
+            Value::Null,
+            optional(column.comment.as_deref()),
+            Value::Null,
+            Value::Null,
+        ]);
+    }
+    Ok(rows)
+}
