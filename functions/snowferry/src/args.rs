@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use snowferry_bootstrap::home::{DEFAULT_HOME, Home};
 
-use crate::commands::{check, demo, discover, emulator, init, pull, reset, runs, status};
+use crate::commands::{check, compare, demo, discover, emulator, init, pull, reset, runs, status};
 
 const ABOUT: &str = "Moves tables between customers' Snowflake accounts and your own database";
 
@@ -16,6 +16,7 @@ Begin with:
   snowferry check acme           every prerequisite, with the statement that repairs it
   snowferry pull acme            backfill, then only what is new on each run
   snowferry status acme          how far each table is synced
+  snowferry compare acme         both sides, value by value
 
 Exit codes:
   0  done (a table that another run holds counts as done)
@@ -101,6 +102,8 @@ pub(crate) enum Command {
     Pull(pull::PullArgs),
     /// Show how far each table is synced, and what that promises
     Status(status::StatusArgs),
+    /// Compare both sides of tables, value by value
+    Compare(compare::CompareArgs),
     /// List what recent runs did
     Runs(runs::RunsArgs),
     /// Look at one run

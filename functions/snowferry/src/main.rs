@@ -10,6 +10,7 @@ use clap::Parser;
 
 mod args;
 mod commands;
+mod digest;
 mod failure;
 mod interrupt;
 mod output;

@@ -1,6 +1,7 @@
 //! The commands, a file each.
 
 pub(crate) mod check;
+pub(crate) mod compare;
 pub(crate) mod demo;
 pub(crate) mod discover;
 pub(crate) mod emulator;
@@ -31,6 +32,7 @@ pub(crate) async fn run(cli: Cli) -> Result<Done, Failure> {
         Command::Discover(args) => Box::pin(discover::run(global, args)).await,
         Command::Pull(args) => Box::pin(pull::run(global, args)).await,
         Command::Status(args) => Box::pin(status::run(global, args)).await,
+        Command::Compare(args) => Box::pin(compare::run(global, args)).await,
         Command::Runs(args) => Box::pin(runs::list(global, args)).await,
         Command::Run(args) => Box::pin(runs::show(global, args)).await,
         Command::Reset(args) => Box::pin(reset::run(global, args)).await,

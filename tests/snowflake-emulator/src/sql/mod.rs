@@ -84,12 +84,18 @@ impl Engine {
     /// When a sample cannot be created.
     pub async fn new(options: EngineOptions) -> Result<Self, SqlError> {
         let catalog = Catalog::default();
-        if options.crm {
-            crate::samples::create_crm(&catalog)?;
-        }
         crate::samples::create_tpch(&catalog, options.tpch_scale)?;
         let inner = Inner { catalog, results: Results::default(), writer: Mutex::new(()) };
-        Ok(Self { inner: Arc::new(inner) })
+        let engine = Self { inner: Arc::new(inner) };
+        if options.crm {
+            let mut session = SessionContext {
+                role: Some("SYSADMIN".to_owned()),
+                warehouse: Some("COMPUTE_WH".to_owned()),
+                ..SessionContext::default()
+            };
+            Box::pin(engine.run_script(&mut session, crate::samples::crm::SCRIPT)).await?;
+        }
+        Ok(engine)
     }
 
     /// Runs one statement; USE, ALTER SESSION and CREATE DATABASE/SCHEMA change `session`.

@@ -15,21 +15,20 @@ use snowferry_bootstrap::check::{CheckReport, check};
 use snowferry_bootstrap::config::Connection;
 use snowferry_emulator::engine::SessionContext;
 use snowferry_emulator::{Emulator, EmulatorOptions};
-use snowferry_model::state::StreamKey;
 use snowferry_pull::Ports;
 
 use super::check::check_table;
+use super::compare::{Comparison, compare, comparison_table};
 use super::emulator;
 use super::pull::{context, pull_all};
 use crate::args::Global;
 use crate::failure::{Done, Failure};
 use crate::interrupt::asked_to_stop;
-use crate::output::{self, Side};
+use crate::output;
 use crate::progress::{Watcher, watcher};
 use crate::report::{TableRun, summary};
 
 mod changes;
-mod digest;
 mod folder;
 mod words;
 
@@ -68,18 +67,6 @@ struct DemoReport {
     comparison: Vec<Comparison>,
     equal: bool,
     duration_ms: u64,
-}
-
-/// One table at its source and in our database.
-#[derive(Debug, Serialize)]
-struct Comparison {
-    table: String,
-    source_rows: u64,
-    table_rows: u64,
-    source_hash: String,
-    table_hash: String,
-    equal: bool,
-    location: String,
 }
 
 /// Tells the story until its end or until it is interrupted.
@@ -150,7 +137,7 @@ async fn story(
     let incremental = pull(say, &ports, &connection, watcher.as_ref()).await?;
 
     say.step("6. Compare both sides: every row, every value, read anew");
-    let comparison = compare(&ports, &connection).await?;
+    let comparison = compare(&ports, &connection.name, &connection.tables).await?;
     say.line(comparison_table(&comparison));
     let equal = comparison.iter().all(|table| table.equal);
     let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -208,48 +195,4 @@ async fn change(say: &Voice, emulator: &Emulator) -> Result<(), Failure> {
         })?;
     }
     Ok(())
-}
-
-async fn compare(ports: &Ports, connection: &Connection) -> Result<Vec<Comparison>, Failure> {
-    let mut all = Vec::with_capacity(connection.tables.len());
-    for job in &connection.tables {
-        let stream = StreamKey { connection: connection.name.clone(), table: job.table.clone() };
-        let (ours, schema) = digest::of_table(ports, &stream).await?;
-        let source = digest::of_source(ports, &job.table, schema).await?;
-        let summary = ports.database.summary(&stream).await;
-        let location = summary.ok().flatten().map(|summary| summary.location).unwrap_or_default();
-        all.push(Comparison {
-            table: job.table.to_string(),
-            source_rows: source.rows,
-            table_rows: ours.rows,
-            source_hash: source.to_string(),
-            table_hash: ours.to_string(),
-            equal: ours == source,
-            location,
-        });
-    }
-    Ok(all)
-}
-
-fn comparison_table(comparison: &[Comparison]) -> comfy_table::Table {
-    let headings = [
-        ("table", Side::Left),
-        ("rows in Snowflake", Side::Right),
-        ("rows here", Side::Right),
-        ("hash in Snowflake", Side::Left),
-        ("hash here", Side::Left),
-        ("", Side::Left),
-    ];
-    let short = |hash: &str| hash.chars().take(12).collect::<String>();
-    let rows = comparison.iter().map(|table| {
-        vec![
-            table.table.clone(),
-            output::count(table.source_rows),
-            output::count(table.table_rows),
-            short(&table.source_hash),
-            short(&table.table_hash),
-            if table.equal { "equal".to_owned() } else { "DIFFERENT".to_owned() },
-        ]
-    });
-    output::table(&headings, rows.collect())
 }

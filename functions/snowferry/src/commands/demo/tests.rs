@@ -67,7 +67,9 @@ impl Stage {
 
     /// Returns the rows of each table, after checking that both sides are equal.
     async fn equal_rows(&self) -> Vec<u64> {
-        let comparison = compare(&self.ports(), &self.connection()).await.unwrap();
+        let connection = self.connection();
+        let comparison =
+            compare(&self.ports(), &connection.name, &connection.tables).await.unwrap();
         assert!(comparison.iter().all(|table| table.equal), "{comparison:?}");
         comparison.iter().map(|table| table.table_rows).collect()
     }
@@ -126,7 +128,9 @@ async fn a_difference_between_the_sides_is_seen() {
     stage.pull().await;
     // The cursor stays behind, so no pull will ever read this change.
     stage.change("UPDATE CRM.PUBLIC.ACCOUNTS SET NAME = 'two' WHERE ID = 2;").await;
-    let comparison = compare(&stage.ports(), &stage.connection()).await.unwrap();
+    let connection = stage.connection();
+    let comparison =
+        compare(&stage.ports(), &connection.name, &connection.tables).await.unwrap();
     let table = &comparison[0];
     assert_eq!((table.source_rows, table.table_rows, table.equal), (3, 3, false));
 }

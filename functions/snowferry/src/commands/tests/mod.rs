@@ -53,6 +53,11 @@ fn the_help_of_check_teaches_it() {
 }
 
 #[test]
+fn the_help_of_compare_teaches_it() {
+    help("compare", expect_file!["help/compare.txt"]);
+}
+
+#[test]
 fn the_help_of_discover_teaches_it() {
     help("discover", expect_file!["help/discover.txt"]);
 }
