@@ -116,7 +116,8 @@ fn every_type_has_one_exact_staged_form() {
         GEOMETRY: C Utf8
         VECTOR(FLOAT, 3): C List(Float32, field: 'element')
         VECTOR(INT, 3): C List(Int32, field: 'element')
-    "#]].assert_eq(&table);
+    "#]]
+    .assert_eq(&table);
 }
 
 #[test]
@@ -163,7 +164,8 @@ fn nanoseconds_have_a_companion_unless_none_were_seen() {
     expect![[r#"
         C Timestamp(µs, "UTC"), C__offset_min Int16
         C Timestamp(µs, "UTC"), C__ns Int16, C__offset_min Int16
-        C Timestamp(µs)"#]].assert_eq(&forms.join("\n"));
+        C Timestamp(µs)"#]]
+    .assert_eq(&forms.join("\n"));
 }
 
 #[test]
@@ -182,7 +184,8 @@ fn a_table_that_cannot_be_held_exactly_is_refused_with_the_column() {
         column X has the type FILE, which this version cannot hold exactly
         columns "id" and ID differ by case only
         column T__ns bears the name that a companion of another column needs
-        column T__offset_min bears the name that a companion of another column needs"#]].assert_eq(&refusals.join("\n"));
+        column T__offset_min bears the name that a companion of another column needs"#]]
+    .assert_eq(&refusals.join("\n"));
 }
 
 #[test]
