@@ -1,2 +1,48 @@
-//! Placeholder.
-fn main() {}
+//! Measures what the product costs: whole processes, interleaved with peers, medians of rounds.
+//!
+//! ```text
+//! cargo run --release -p snowferry-bench -- pull --rows 10000000 --peers
+//! ```
+//!
+//! CPU seconds per million rows is the figure to compare, peak memory the second, wall time the
+//! third: on a shared machine wall time says more about the neighbours than about us. The server
+//! is a local emulator whose first answer is kept and replayed, and its own CPU seconds are
+//! printed beside, so that a reader sees whether it stood in the way. Figures are Linux only:
+//! they come from `/proc`. Nothing here passes or fails by a time.
+//!
+//! - [`pull`]: the stage, the contenders and the rounds.
+//! - [`process`]: what one process cost.
+//! - [`figures`]: medians and spread, as a table or as JSON.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod error;
+mod figures;
+mod process;
+mod pull;
+
+/// Measures CPU seconds, peak memory and wall time of whole processes.
+#[derive(Debug, Parser)]
+#[command(name = "snowferry-bench", version)]
+struct Cli {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    Pull(pull::PullArgs),
+}
+
+fn main() -> ExitCode {
+    let What::Pull(args) = Cli::parse().what;
+    match pull::run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            process::say(&error.told());
+            ExitCode::FAILURE
+        }
+    }
+}
