@@ -66,6 +66,9 @@ impl Tokens {
                     Token::Word(_) | Token::RParen | Token::RBracket | Token::SingleQuotedString(_)
                 )
             });
+            // `{'a': 1}` is no bind; a path never goes on with a number.
+            let after_text =
+                out.last().is_some_and(|last| matches!(last.token, Token::SingleQuotedString(_)));
             in_path = match &token.token {
                 Token::Colon => after_value,
                 Token::Word(_) | Token::Period | Token::LBracket | Token::RBracket => in_path,
@@ -81,7 +84,7 @@ impl Tokens {
                     binds += 1;
                     token.token = Token::Placeholder(format!("?{binds}"));
                 }
-                (Token::Colon, Some(Token::Number(digits, _))) if !after_value => {
+                (Token::Colon, Some(Token::Number(digits, _))) if !after_text => {
                     token.token = Token::Placeholder(format!("?{digits}"));
                     rest.next();
                 }

@@ -59,9 +59,11 @@ fn rounded_type(args: &[Arg<'_>]) -> Result<SnowType, SqlError> {
     };
     let kept = match args.get(1) {
         None => 0,
-        Some(digits) => digits.number.map_or(scale, |digits| {
-            i8::try_from(digits.clamp(0, i64::from(scale))).unwrap_or(scale)
-        }),
+        Some(digits) => {
+            digits.literal.and_then(|text| text.parse().ok()).map_or(scale, |digits: i64| {
+                i8::try_from(digits.clamp(0, i64::from(scale))).unwrap_or(scale)
+            })
+        }
     };
     let lead = i32::from(precision) - i32::from(scale) + 1;
     let precision = u8::try_from((lead + i32::from(kept)).clamp(1, 38)).unwrap_or(38);

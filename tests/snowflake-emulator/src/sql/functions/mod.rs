@@ -42,8 +42,6 @@ pub(crate) struct Arg<'a> {
     pub data_type: Option<SnowType>,
     /// The text, if the argument is a string literal.
     pub literal: Option<&'a str>,
-    /// The number, if the argument is a small whole-number literal.
-    pub number: Option<i64>,
 }
 
 /// What a function knows when it computes one row.
@@ -191,12 +189,6 @@ impl SnowFunction {
                 data_type: SnowType::of(field),
                 literal: match literal {
                     Some(ScalarValue::Utf8(Some(text))) => Some(text.as_str()),
-                    _ => None,
-                },
-                number: match literal {
-                    Some(ScalarValue::Decimal128(Some(number), _, 0)) => {
-                        i64::try_from(*number).ok()
-                    }
                     _ => None,
                 },
             })

@@ -170,6 +170,7 @@ pub(super) fn rewrite(rewriter: &Rewriter<'_>, function: Function) -> Result<Exp
     let args = match spec.name {
         "dateadd" | "datediff" | "date_part" => part_first(args),
         "date_trunc" => trunc_arguments(args),
+        "round" | "trunc" | "ceil" | "floor" => digits_second(args),
         _ => args,
     };
     Ok(call(spec.name, args))
@@ -182,6 +183,15 @@ fn part_first(args: Vec<Expr>) -> Vec<Expr> {
         (_, other) => other,
     };
     args.into_iter().enumerate().map(|(index, arg)| word(index, arg)).collect()
+}
+
+/// A literal number of digits stays readable when the type of the result is asked.
+fn digits_second(args: Vec<Expr>) -> Vec<Expr> {
+    let literal = |index: usize, arg: Expr| match number_of(&arg) {
+        Ok(digits) if index == 1 => string(digits),
+        _ => arg,
+    };
+    args.into_iter().enumerate().map(|(index, arg)| literal(index, arg)).collect()
 }
 
 /// DATE_TRUNC and TRUNC take the part in either place.

@@ -571,9 +571,7 @@ fn rounding(name: &'static str, expr: Expr, field: CeilFloorKind) -> Result<Expr
         CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) => Ok(call(name, vec![expr])),
         CeilFloorKind::DateTimeField(_) => Err(unsupported(format!("{name} of a date"))),
         CeilFloorKind::Scale(value) => match value.value {
-            SqlValue::Number(digits, _) => {
-                Ok(call(name, vec![expr, call("num", vec![string(digits)])]))
-            }
+            SqlValue::Number(digits, _) => Ok(call(name, vec![expr, string(digits)])),
             other => Err(unsupported(format!("{name} to {other}"))),
         },
     }
