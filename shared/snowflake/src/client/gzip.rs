@@ -2,8 +2,8 @@
 
 use libdeflater::{DecompressionError, Decompressor};
 
-/// The longest output that is accepted. Chunks are at most 160 MB compressed-equivalent settings
-/// and some hundred MB inflated.
+/// The longest output that is accepted. Chunks of the server's default size inflate to about
+/// 100 MB.
 const INFLATED_MAX_BYTES: usize = 1 << 30;
 
 /// Returns whether bytes begin as gzip does.

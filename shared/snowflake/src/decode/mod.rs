@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatchOptions};
 use arrow::buffer::Buffer;
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use arrow::ipc::reader::StreamDecoder;
 use arrow::record_batch::RecordBatch;
 use snowferry_model::plan::{PlannedColumn, StagedForm, TablePlan};
@@ -216,7 +216,7 @@ fn inexact(column: &PlannedColumn, reason: &str) -> SnowflakeError {
 
 /// Returns a schema of text columns, for the small results that are read as text.
 #[cfg(feature = "client")]
-pub(crate) fn is_text(schema: &Schema) -> bool {
+pub(crate) fn is_text(schema: &arrow::datatypes::Schema) -> bool {
     schema.fields().iter().all(|field| *field.data_type() == arrow::datatypes::DataType::Utf8)
 }
 

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod chunks;
+mod live;
 mod responder;
 mod sessions;
 mod statements;
