@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+mod allocator;
 mod args;
 mod commands;
 mod digest;
@@ -17,8 +18,13 @@ mod output;
 mod progress;
 mod report;
 
+fn main() -> ExitCode {
+    allocator::make_lean();
+    run()
+}
+
 #[tokio::main]
-async fn main() -> ExitCode {
+async fn run() -> ExitCode {
     let cli = match args::Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return failure::usage(&error),

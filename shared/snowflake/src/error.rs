@@ -217,6 +217,11 @@ impl Fault for SnowflakeError {
                 "name a warehouse in the connection and ask the customer to run \
                  GRANT USAGE ON WAREHOUSE … TO ROLE {role}"
             )),
+            Self::Credential { .. } => Some(
+                "correct `auth` in the connection file; a key is made by \
+                 openssl genrsa 2048 | openssl pkcs8 -topk8 -nocrypt -out KEY.p8"
+                    .to_owned(),
+            ),
             Self::Inexact { repair, .. } => Some(repair.clone()),
             Self::ColumnChanged { .. } => Some(
                 "the table was altered since the generation began; pull it anew to take over the \

@@ -357,7 +357,9 @@ async fn blocking<T: Send + 'static>(
 fn failure(step: &'static str, key: &str, source: io::Error) -> StagingError {
     let key = key.to_owned();
     match source.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StagingError::Full { step, key },
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+            StagingError::Full { step, key }
+        }
         _ => StagingError::Store { step, key, source: source.into() },
     }
 }

@@ -54,7 +54,10 @@ pub(super) struct Key {
 
 /// Reads one YAML document.
 pub(super) fn parse(text: &str) -> Result<Node, Problem> {
-    serde_saphyr::from_str::<Node>(text).map_err(|error| syntax_problem(&error))
+    // As YAML 1.2 has it: a column may be called N, Y or ON.
+    let options = serde_saphyr::options! { strict_booleans: true };
+    serde_saphyr::from_str_with_options::<Node>(text, options)
+        .map_err(|error| syntax_problem(&error))
 }
 
 /// Words a syntax error without the library's snippet, which could show a secret.

@@ -331,7 +331,9 @@ fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
         if let Some(io) = error.downcast_ref::<std::io::Error>()
             && matches!(
                 io.kind(),
-                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
+                std::io::ErrorKind::StorageFull
+                    | std::io::ErrorKind::QuotaExceeded
+                    | std::io::ErrorKind::FileTooLarge
             )
         {
             return true;

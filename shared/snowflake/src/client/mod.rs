@@ -68,7 +68,8 @@ pub struct ClientOptions {
 }
 
 impl ClientOptions {
-    /// Returns options with the defaults: own host, default role and warehouse, 192 MiB of chunks
+    /// Returns options with the defaults: own host, default role and warehouse, chunks of some 5 MB
+    /// (so that a chunk, its inflated form and its rows fit into little memory), 64 MiB of them
     /// at once, statements of up to four hours.
     ///
     /// # Errors
@@ -87,8 +88,8 @@ impl ClientOptions {
             warehouse: None,
             query_tag: "snowferry".to_owned(),
             statement_timeout: Duration::from_secs(4 * 3600),
-            chunk_size_mb: None,
-            download_budget_bytes: 192 << 20,
+            chunk_size_mb: Some(48),
+            download_budget_bytes: 64 << 20,
             chunk_timeout: Duration::from_secs(120),
             retry: RetryRules::default(),
         })

@@ -67,7 +67,7 @@ impl CacheKey {
     ) -> Option<Self> {
         let allowed = crate::session::parameters::flag(context, "USE_CACHED_RESULT");
         let upper = text.to_uppercase();
-        if !allowed || VOLATILE.iter().any(|word| upper.contains(word)) {
+        if !allowed || words(&upper).any(is_volatile) {
             return None;
         }
         let mut parameters = context.parameters.clone();
@@ -83,6 +83,17 @@ impl CacheKey {
             format,
         })
     }
+}
+
+fn words(upper: &str) -> impl Iterator<Item = &str> {
+    upper.split(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '$')))
+}
+
+/// A word of the list that ends in `_` or `$` stands for all that begin so.
+fn is_volatile(word: &str) -> bool {
+    VOLATILE
+        .iter()
+        .any(|known| word == *known || (known.ends_with(['_', '$']) && word.starts_with(known)))
 }
 
 #[derive(Debug, Default)]

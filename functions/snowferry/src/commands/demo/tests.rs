@@ -129,8 +129,7 @@ async fn a_difference_between_the_sides_is_seen() {
     // The cursor stays behind, so no pull will ever read this change.
     stage.change("UPDATE CRM.PUBLIC.ACCOUNTS SET NAME = 'two' WHERE ID = 2;").await;
     let connection = stage.connection();
-    let comparison =
-        compare(&stage.ports(), &connection.name, &connection.tables).await.unwrap();
+    let comparison = compare(&stage.ports(), &connection.name, &connection.tables).await.unwrap();
     let table = &comparison[0];
     assert_eq!((table.source_rows, table.table_rows, table.equal), (3, 3, false));
 }
