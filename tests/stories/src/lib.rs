@@ -1,1 +1,20 @@
-//! Stories that cross rooms. The stories themselves are in `tests/it`; one binary, many modules.
+//! Stories that cross rooms: what a user or a machine does to the whole product.
+//!
+//! - `layers`: the rooms depend on each other only downwards, and engines stay light.
+//! - `killed`: `kill -9` at random moments costs and doubles no row.
+//! - `refusals`: what fails says so once, with the repair, and changes nothing.
+//! - `values`: independent readers see at both ends the same values.
+//! - `drivers`: Snowflake's own drivers, unchanged, accept the emulator.
+
+#[cfg(test)]
+mod drivers;
+#[cfg(test)]
+mod killed;
+#[cfg(test)]
+mod layers;
+#[cfg(test)]
+mod refusals;
+#[cfg(test)]
+mod stage;
+#[cfg(test)]
+mod values;
