@@ -119,12 +119,20 @@ fn an_empty_user_is_refused() {
 fn a_user_that_yaml_reads_as_a_boolean_is_refused() {
     refuses_with(
         "user: SNOWFERRY",
-        "user: yes",
+        "user: true",
         expect![[r#"
             connections/acme.yaml has one problem
               connections/acme.yaml:6:9: snowflake.user: found the boolean `true` where a text is needed
                 repair: put it in quotes if the text is meant"#]],
     );
+}
+
+#[test]
+fn names_that_older_yaml_took_for_booleans_are_names() {
+    for name in ["yes", "no", "on", "off", "Y", "N"] {
+        let read = super::read_with("user: SNOWFERRY", &format!("user: {name}"));
+        assert_eq!(read.map(|connection| connection.snowflake.user).ok().as_deref(), Some(name));
+    }
 }
 
 #[test]
