@@ -21,7 +21,6 @@ fn progress(stage: &Stage) -> Vec<Value> {
         .map(|table| {
             json!([
                 table["table"],
-                table["generation"],
                 table["sequence"],
                 table["rows"],
                 table["watermark_present"],
