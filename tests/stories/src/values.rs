@@ -81,13 +81,19 @@ fn same_rows(stage: &Stage, connector: &Path, readers: &Path, round: &str, table
         let arguments = [reader, folder.to_str().unwrap()];
         let found = python(readers, "table_rows.py", &arguments, &format!("{columns}\n"));
         let found = multiset(&found);
-        let missing: Vec<_> = wanted.iter().filter(|row| !found.contains(row)).take(3).collect();
-        let surplus: Vec<_> = found.iter().filter(|row| !wanted.contains(row)).take(3).collect();
-        assert!(
-            found == wanted,
-            "{round}, {table}, {reader}: {} rows of {}; missing {missing:?}; surplus {surplus:?}",
+        if found == wanted {
+            continue;
+        }
+        let absent = |rows: &[String], from: &[String]| {
+            let absent = rows.iter().filter(|row| from.binary_search(row).is_err());
+            absent.take(3).cloned().collect::<Vec<_>>()
+        };
+        panic!(
+            "{round}, {table}, {reader}: {} rows of {}; missing {:?}; surplus {:?}",
             found.len(),
-            wanted.len()
+            wanted.len(),
+            absent(&wanted, &found),
+            absent(&found, &wanted)
         );
     }
 }
