@@ -2,10 +2,10 @@
 //!
 //! Everything here is a value. Nothing reads a file, a clock or the network; nothing is async.
 //! The engines and the adapters speak to each other in these types, and what is stored between
-//! runs ([`state`], [`slice`], [`manifest`], [`run`]) is declared here with its version.
+//! runs ([`state`], [`mod@slice`], [`manifest`], [`run`]) is declared here with its version.
 //!
 //! Reading order: [`names`] and [`time`], then [`types`] (what Snowflake declares), [`plan`] (how
-//! it is staged), then the life of a slice: [`watermark`], [`slice`], [`manifest`], [`state`],
+//! it is staged), then the life of a slice: [`watermark`], [`mod@slice`], [`manifest`], [`state`],
 //! [`run`], and [`fault`] (whose fault a failure is and when to try again).
 
 pub mod fault;
