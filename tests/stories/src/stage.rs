@@ -9,9 +9,12 @@ use std::process::{Child, Command, Output, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// The binary beside the tests. `tests/run` builds it before; a cargo inside cargo would see other
-/// variables in its environment and build half of the tree again.
+/// `SNOWFERRY_BINARY`, else the binary beside the tests. `tests/run` builds it before; a cargo
+/// inside cargo would see other variables in its environment and build half of the tree again.
 pub(crate) fn binary() -> PathBuf {
+    if let Some(binary) = std::env::var_os("SNOWFERRY_BINARY") {
+        return binary.into();
+    }
     let tests = std::env::current_exe().unwrap();
     let binary = tests.parent().and_then(Path::parent).unwrap().join("snowferry");
     assert!(binary.exists(), "{} is missing: run `cargo build` first", binary.display());
