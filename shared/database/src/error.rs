@@ -71,6 +71,50 @@ pub enum DatabaseError {
         /// Why.
         source: BoxError,
     },
+    /// A query cannot be answered as it is written.
+    #[error("query our database: {reason}")]
+    Query {
+        /// What is wrong with it, and where.
+        reason: String,
+        /// What helps, where it is known.
+        hint: Option<String>,
+    },
+    /// A query names a table that is not there, or that is there several times.
+    #[error("query our database: {name} {reason}")]
+    UnknownTable {
+        /// The name as the query has it.
+        name: String,
+        /// Whether it means nothing or too much.
+        reason: String,
+        /// What could be meant.
+        candidates: Vec<String>,
+    },
+    /// A parameter of a query has no value, or a value has no parameter.
+    #[error("query our database: parameter {name}: {reason}")]
+    Parameter {
+        /// Its name, without the dollar sign.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A query needs more memory than it may have.
+    #[error("query our database: it needs more than {limit_bytes} bytes of memory")]
+    Memory {
+        /// The limit.
+        limit_bytes: u64,
+        /// Why.
+        source: BoxError,
+    },
+    /// The versions that a snapshot fixed cannot be read any more.
+    #[error("read {table} as of version {table_version}")]
+    SnapshotGone {
+        /// The table.
+        table: String,
+        /// The version of it.
+        table_version: u64,
+        /// Why.
+        source: BoxError,
+    },
 }
 
 impl Fault for DatabaseError {
@@ -83,6 +127,11 @@ impl Fault for DatabaseError {
             Self::Schema { .. } => "DATABASE_SCHEMA",
             Self::NullKey { .. } => "DATABASE_NULL_KEY",
             Self::Part { .. } => "DATABASE_PART",
+            Self::Query { .. } => "DATABASE_QUERY",
+            Self::UnknownTable { .. } => "DATABASE_UNKNOWN_TABLE",
+            Self::Parameter { .. } => "DATABASE_PARAMETER",
+            Self::Memory { .. } => "DATABASE_MEMORY",
+            Self::SnapshotGone { .. } => "DATABASE_SNAPSHOT_GONE",
         }
     }
 
@@ -91,6 +140,11 @@ impl Fault for DatabaseError {
             Self::Unknown { .. } => Blame::Transient,
             Self::Store { .. } | Self::Full { .. } | Self::Part { .. } => Blame::Operator,
             Self::Ledger { .. } | Self::Schema { .. } | Self::NullKey { .. } => Blame::Operator,
+            Self::Query { .. }
+            | Self::UnknownTable { .. }
+            | Self::Parameter { .. }
+            | Self::Memory { .. }
+            | Self::SnapshotGone { .. } => Blame::Operator,
         }
     }
 
@@ -117,6 +171,22 @@ impl Fault for DatabaseError {
                 "name a key without NULLs in the connection, or leave out the rows: the source has \
                  rows where {column} is NULL"
             )),
+            Self::Query { hint, .. } => hint.clone(),
+            Self::UnknownTable { candidates, .. } if candidates.is_empty() => {
+                Some("no table has been pulled yet: run `snowferry pull`".to_owned())
+            }
+            Self::UnknownTable { candidates, .. } => {
+                Some(format!("write one of {}", candidates.join(", ")))
+            }
+            Self::Parameter { .. } => {
+                Some("give every $name of the query exactly one value".to_owned())
+            }
+            Self::Memory { .. } => Some(
+                "raise the memory limit, or sort, group or join fewer rows at a time".to_owned(),
+            ),
+            Self::SnapshotGone { .. } => {
+                Some("run it again with a new snapshot of the present rows".to_owned())
+            }
             _ => None,
         }
     }

@@ -1,8 +1,11 @@
-//! Our database: load a manifest exactly once, read a table back.
+//! Our database: load a manifest exactly once, read a table back, answer queries.
 //!
 //! [`Database::load`] moves the ledger of a table from exactly n−1 to n and applies the rows, in
 //! one transaction of the database. Whoever calls it again, or at the same time, gets
 //! [`Loaded::Already`]. After *any* error the caller reads [`Database::ledger`] before deciding.
+//!
+//! [`Export`] reads by query: [`Export::describe`] fixes the versions of the tables that a query
+//! reads, [`Export::open`] streams the rows of those versions, as often as asked.
 //!
 //! - [`memory`]: a database in memory; the fake.
 //! - `delta` (feature): a Delta Lake table for each pulled table.
@@ -17,6 +20,7 @@ use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::Stream;
+use snowferry_model::export::{ExportQuery, ExportSnapshot};
 use snowferry_model::manifest::{Manifest, PartRecord};
 use snowferry_model::plan::TablePlan;
 use snowferry_model::state::{LedgerPosition, StreamKey};
@@ -33,6 +37,7 @@ pub mod contract;
 pub mod delta;
 mod error;
 mod keys;
+mod meaning;
 pub mod memory;
 mod position;
 
@@ -129,4 +134,45 @@ pub trait Database: Send + Sync {
 
     /// Reads a whole table as it stands, in no particular order.
     async fn scan(&self, stream: &StreamKey) -> Result<BatchStream, DatabaseError>;
+}
+
+/// What a query will answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Description {
+    /// The columns of every batch. Names differ from each other.
+    pub schema: SchemaRef,
+    /// Everything that fixes the rows.
+    pub snapshot: ExportSnapshot,
+}
+
+/// Our database as a source of rows.
+///
+/// The types of an answer are those of staged columns (see `snowferry_model::plan`) and what SQL
+/// makes of them: booleans, integers of all widths, floats, `Decimal128`, `Utf8`, `Binary`,
+/// `Date32`, `Time64`, timestamps of all units, and lists of these. An answer has no other types.
+#[async_trait]
+pub trait Export: Send + Sync {
+    /// Lists the tables that have been loaded, sorted.
+    async fn tables(&self) -> Result<Vec<StreamKey>, DatabaseError>;
+
+    /// Plans a query over the newest versions of its tables, and reads no rows.
+    ///
+    /// # Errors
+    /// - [`DatabaseError::Query`]: the query cannot be planned, has another type than those above,
+    ///   two columns of one name, or a function whose answer changes from call to call.
+    /// - [`DatabaseError::UnknownTable`]: a name that means no table, or several.
+    /// - [`DatabaseError::Parameter`]: a parameter without a value, or a value without a use.
+    async fn describe(&self, query: &ExportQuery) -> Result<Description, DatabaseError>;
+
+    /// Streams the rows of a snapshot, in bounded memory.
+    ///
+    /// Every call, in every process, gives the same rows in the same order, as long as the program
+    /// is the same and has the same memory limit. Another version of the program may order the
+    /// rows of a query without ORDER BY differently.
+    ///
+    /// # Errors
+    /// - [`DatabaseError::SnapshotGone`]: maintenance took the versions away.
+    /// - [`DatabaseError::Memory`]: the query needs more memory than it may have (in the stream).
+    /// - those of [`Self::describe`].
+    async fn open(&self, snapshot: &ExportSnapshot) -> Result<BatchStream, DatabaseError>;
 }

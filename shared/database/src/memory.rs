@@ -25,6 +25,8 @@ use crate::{
     TableSummary,
 };
 
+mod export;
+
 /// A database in memory. Clones share their tables.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryDatabase {
@@ -36,7 +38,15 @@ struct Table {
     schema: SchemaRef,
     ledger: LedgerPosition,
     rows: Vec<RecordBatch>,
-    versions: Vec<Vec<RecordBatch>>,
+    versions: Vec<TableVersion>,
+}
+
+/// A committed state.
+#[derive(Clone, Debug)]
+struct TableVersion {
+    schema: SchemaRef,
+    ledger: LedgerPosition,
+    rows: Vec<RecordBatch>,
 }
 
 impl MemoryDatabase {
@@ -49,7 +59,9 @@ impl MemoryDatabase {
     /// Returns every state that a reader of the table could have seen, oldest first.
     #[must_use]
     pub fn versions(&self, stream: &StreamKey) -> Vec<Vec<RecordBatch>> {
-        self.locked().get(stream).map(|table| table.versions.clone()).unwrap_or_default()
+        let tables = self.locked();
+        let Some(table) = tables.get(stream) else { return Vec::new() };
+        table.versions.iter().map(|version| version.rows.clone()).collect()
     }
 
     fn locked(&self) -> MutexGuard<'_, HashMap<StreamKey, Table>> {
@@ -81,8 +93,8 @@ impl MemoryDatabase {
         let standing = before.map(|table| table.rows.clone()).unwrap_or_default();
         let (rows, figures) = apply(&name, &schema, request, standing, incoming)?;
         let mut versions = before.map(|table| table.versions.clone()).unwrap_or_default();
-        versions.push(rows.clone());
         let ledger = position::wanted(request.manifest);
+        versions.push(TableVersion { schema: Arc::clone(&schema), ledger, rows: rows.clone() });
         tables.insert(request.stream.clone(), Table { schema, ledger, rows, versions });
         Ok(Loaded::Now(figures))
     }

@@ -2,14 +2,24 @@
 
 use std::sync::Arc;
 
-use snowferry_database::Database;
-use snowferry_database::contract::check;
+use snowferry_database::contract::{check, check_export};
 use snowferry_database::memory::MemoryDatabase;
+use snowferry_database::{Database, Export};
 
 #[tokio::test]
 async fn the_memory_database_keeps_the_contract() {
     let database = MemoryDatabase::new();
     check(&move || Arc::new(database.clone()) as Arc<dyn Database>).await;
+}
+
+#[tokio::test]
+async fn the_memory_database_answers_queries() {
+    let database = MemoryDatabase::new();
+    let both = move || {
+        let (database, export) = (Arc::new(database.clone()), Arc::new(database.clone()));
+        (database as Arc<dyn Database>, export as Arc<dyn Export>)
+    };
+    check_export(&both).await;
 }
 
 #[cfg(feature = "delta")]

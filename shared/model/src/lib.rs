@@ -8,6 +8,7 @@
 //! it is staged), then the life of a slice: [`watermark`], [`mod@slice`], [`manifest`], [`state`],
 //! [`run`], and [`fault`] (whose fault a failure is and when to try again).
 
+pub mod export;
 pub mod fault;
 pub mod manifest;
 pub mod names;

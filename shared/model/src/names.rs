@@ -92,7 +92,7 @@ impl Identifier {
     /// # Errors
     /// As [`Identifier::new`], and [`NameError::Quotes`] or [`NameError::NeedsQuotes`].
     pub fn parse(written: &str) -> Result<Self, NameError> {
-        let mut parts = split_parts(written)?;
+        let mut parts = split_name(written)?;
         match (parts.pop(), parts.len()) {
             (Some(one), 0) => Ok(one),
             (_, more) => Err(NameError::Parts { parts: more + 1 }),
@@ -191,7 +191,7 @@ impl FromStr for TableName {
     type Err = NameError;
 
     fn from_str(written: &str) -> Result<Self, NameError> {
-        let parts = split_parts(written)?;
+        let parts = split_name(written)?;
         let count = parts.len();
         let [database, schema, table] =
             <[Identifier; 3]>::try_from(parts).map_err(|_| NameError::Parts { parts: count })?;
@@ -272,8 +272,11 @@ fn is_plain(name: &str) -> bool {
             .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || matches!(c, '_' | '$'))
 }
 
-/// Splits `a."b.c".d` at the dots outside quotes and resolves each part.
-fn split_parts(written: &str) -> Result<Vec<Identifier>, NameError> {
+/// Splits `a."b.c".d` at the dots outside quotes and resolves each part as [`Identifier::parse`].
+///
+/// # Errors
+/// As [`Identifier::parse`].
+pub fn split_name(written: &str) -> Result<Vec<Identifier>, NameError> {
     let mut parts = Vec::new();
     let mut rest = written.chars().peekable();
     loop {

@@ -15,17 +15,35 @@ use snowferry_model::state::{LedgerPosition, StreamKey};
 use snowferry_model::time::UnixMillis;
 use snowferry_model::types::SnowflakeType;
 
-use crate::{Database, DatabaseError, LoadFigures, LoadRequest, Loaded};
+use crate::{Database, DatabaseError, Export, LoadFigures, LoadRequest, Loaded};
 
 mod cases;
+mod exports;
 mod staged;
 mod values;
 
+pub use exports::{query, rows_in_order, sql};
 pub use staged::{Cell, Row, Staged, batch_of, rows_of, text};
 pub use values::every_type;
 
 /// Opens the database under test.
 pub type Open<'a> = &'a (dyn Fn() -> Arc<dyn Database> + Sync);
+
+/// Opens the database under test, and its queries.
+pub type OpenBoth<'a> = &'a (dyn Fn() -> (Arc<dyn Database>, Arc<dyn Export>) + Sync);
+
+/// Runs the suite of queries.
+///
+/// # Panics
+/// At the first promise that is not kept.
+pub async fn check_export(open: OpenBoth<'_>) {
+    exports::without_tables_there_is_nothing_to_ask(open).await;
+    exports::a_table_is_answered_whole_and_exactly(open).await;
+    exports::a_snapshot_gives_its_rows_whatever_comes_later(open).await;
+    exports::a_version_that_is_not_there_is_refused(open).await;
+    exports::columns_come_as_they_are_asked_for(open).await;
+    exports::a_value_without_a_use_is_refused(open).await;
+}
 
 /// Runs the whole suite.
 ///

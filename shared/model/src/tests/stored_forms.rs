@@ -8,13 +8,16 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::export::{
+    EXPORT_VERSION, ExportColumn, ExportQuery, ExportSnapshot, ExportSource, Parameter, PinnedTable,
+};
 use crate::fault::{Blame, Retry};
 use crate::manifest::{ColumnStats, MANIFEST_VERSION, Manifest, PartRecord, StatValue};
 use crate::names::Identifier;
 use crate::plan::{PLAN_VERSION, PlannedColumn, StagedForm, TablePlan};
 use crate::run::{Figures, Outcome, RUN_VERSION, RunRecord};
 use crate::slice::{Apply, Slice, UniqueBy};
-use crate::state::{STATE_VERSION, StreamKey, StreamState};
+use crate::state::{LedgerPosition, STATE_VERSION, StreamKey, StreamState};
 use crate::time::UnixMillis;
 use crate::types::SnowflakeType;
 use crate::watermark::{Lookback, LowerEdge, Watermark, Window};
@@ -268,4 +271,48 @@ fn a_state_with_its_longest_slice_stays_below_four_kilobytes() {
     state.slice = Some(longest);
     let size_bytes = serde_json::to_string(&state).unwrap().len();
     assert!(size_bytes < 4096, "{size_bytes} bytes");
+}
+
+#[test]
+fn export_snapshots_stay_readable() {
+    let parameters = [
+        ("absent", Parameter::Null),
+        ("flag", Parameter::Boolean(true)),
+        ("limit", Parameter::Integer(i64::MIN)),
+        ("rate", Parameter::Decimal("99999999999999999999999999999999999.999".to_owned())),
+        ("stage", Parameter::Text("won, 'really'".to_owned())),
+        ("day", Parameter::Date(-1)),
+        ("local", Parameter::Timestamp(1_767_323_045_678_901)),
+        ("since", Parameter::Instant(-62_135_596_800_000_000)),
+    ];
+    let query = |source| ExportQuery {
+        connection: Some(stream().connection),
+        source,
+        parameters: parameters.iter().map(|(n, p)| ((*n).to_owned(), p.clone())).collect(),
+        now: UnixMillis(1_767_323_045_678),
+    };
+    let snapshot = |source, ledger| ExportSnapshot {
+        version: EXPORT_VERSION,
+        query: query(source),
+        tables: vec![PinnedTable {
+            stream: stream(),
+            table_id: "0c9b4d3e-7c1a-4a39-9b1f-3a5d6f7e8a90".to_owned(),
+            table_version: 41,
+            ledger,
+        }],
+        columns: vec![ExportColumn {
+            name: "ID".to_owned(),
+            data_type: "Decimal128(38, 0)".to_owned(),
+        }],
+    };
+    check(
+        "export.v1.json",
+        &[
+            snapshot(
+                ExportSource::Sql("SELECT id FROM \"Opportunities 2026\"".to_owned()),
+                Some(LedgerPosition { generation: 2, sequence: 7 }),
+            ),
+            snapshot(ExportSource::Table(stream()), None),
+        ],
+    );
 }
