@@ -66,6 +66,22 @@ pub enum Window {
         /// The upper bound, included.
         to: Watermark,
     },
+    /// All rows that have a cursor value, also those above `to`: a key tells them apart when the
+    /// next window reads them again. So the rows are the whole table at one moment, although `to`
+    /// was fixed a moment earlier.
+    Unbounded {
+        /// The greatest cursor value when the bound was fixed.
+        to: Watermark,
+    },
+    /// `from - lookback <= cursor`, also above `to`; otherwise as [`Self::Unbounded`].
+    Since {
+        /// The lower bound, included.
+        from: Watermark,
+        /// How far below `from` to read again.
+        lookback: Lookback,
+        /// The greatest cursor value when the bound was fixed.
+        to: Watermark,
+    },
     /// `from (- lookback) < or <= cursor <= to`.
     Between {
         /// The lower bound.
@@ -85,7 +101,10 @@ impl Window {
     pub fn upper(&self) -> Option<&Watermark> {
         match self {
             Self::Whole | Self::Nothing => None,
-            Self::UpTo { to } | Self::Between { to, .. } => Some(to),
+            Self::UpTo { to }
+            | Self::Unbounded { to }
+            | Self::Since { to, .. }
+            | Self::Between { to, .. } => Some(to),
         }
     }
 }

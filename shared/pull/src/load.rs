@@ -52,7 +52,7 @@ async fn settle(
 }
 
 /// Staged parts as the database reads them.
-struct Parts(Arc<dyn Staging>);
+pub(crate) struct Parts(pub(crate) Arc<dyn Staging>);
 
 #[async_trait]
 impl StagedParts for Parts {

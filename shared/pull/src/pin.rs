@@ -265,11 +265,15 @@ fn window(
         };
     };
     let to = Watermark { cursor, cursor_type, text };
-    Ok(match watermark {
-        None => Window::UpTo { to },
-        Some(from) => {
-            let edge = if job.key.is_empty() { LowerEdge::Open } else { LowerEdge::Closed };
-            Window::Between { from, edge, lookback: job.lookback, to }
+    // A row that is changed between the statement that fixes the bound and the one that reads
+    // rises above the bound. With a key it is read all the same, and again by the next window;
+    // without one only new rows come, each of which is read once.
+    Ok(match (watermark, job.key.is_empty()) {
+        (None, false) => Window::Unbounded { to },
+        (Some(from), false) => Window::Since { from, lookback: job.lookback, to },
+        (None, true) => Window::UpTo { to },
+        (Some(from), true) => {
+            Window::Between { from, edge: LowerEdge::Open, lookback: job.lookback, to }
         }
     })
 }

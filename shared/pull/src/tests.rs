@@ -1,10 +1,13 @@
 //! Behaviour of the engine on fakes that are real implementations.
 //!
 //! [`world`] is an account, a staging store, a state store and a database in memory; [`faults`]
-//! puts a fault at the k-th call of any port; [`crash`] tries every k.
+//! puts faults at chosen calls of any port; [`crash`] tries every call; [`schedules`] mixes faults,
+//! overlapping runs and changes at random; [`designs`] shows that broken designs are caught.
 
 mod behaviour;
 mod crash;
+mod designs;
 mod faults;
 mod layout;
+mod schedules;
 mod world;

@@ -141,10 +141,16 @@ pub async fn windows_admit_exactly_their_rows(
     let between = |edge, lookback| -> Result<Window, SnowflakeError> {
         Ok(Window::Between { from: twenty()?, edge, lookback, to: bound(text_of(30, 0))? })
     };
+    let since = |lookback| -> Result<Window, SnowflakeError> {
+        Ok(Window::Since { from: twenty()?, lookback, to: twenty()? })
+    };
     let cases = [
         (Window::Whole, vec![1, 2, 3, 4, 5, 6, 7]),
         (Window::Nothing, vec![]),
         (Window::UpTo { to: twenty()? }, vec![1, 2, 3, 4]),
+        (Window::Unbounded { to: twenty()? }, vec![1, 2, 3, 4, 5, 6]),
+        (since(Lookback::None)?, vec![3, 4, 5, 6]),
+        (since(Lookback::Seconds(10))?, vec![1, 2, 3, 4, 5, 6]),
         (between(LowerEdge::Open, Lookback::None)?, vec![5, 6]),
         (between(LowerEdge::Closed, Lookback::None)?, vec![3, 4, 5, 6]),
         (between(LowerEdge::Open, Lookback::Seconds(1))?, vec![2, 3, 4, 5, 6]),

@@ -91,6 +91,15 @@ fn slices_stay_readable() {
             slice(between(LowerEdge::Open, Lookback::None), Apply::Append),
             slice(between(LowerEdge::Closed, Lookback::Seconds(3600)), upsert()),
             slice(between(LowerEdge::Closed, Lookback::Units(10)), upsert()),
+            slice(Window::Unbounded { to: watermark("2026-01-02 Z") }, upsert()),
+            slice(
+                Window::Since {
+                    from: watermark("2026-01-01 Z"),
+                    lookback: Lookback::Seconds(60),
+                    to: watermark("2026-01-02 Z"),
+                },
+                upsert(),
+            ),
         ],
     );
 }

@@ -1,5 +1,6 @@
 //! Ports that fail, stall or die at the k-th call.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -47,11 +48,10 @@ pub(super) enum Fault {
     StallAfter,
 }
 
-/// One fault at one call.
+/// Faults by the number of the call they strike.
 #[derive(Debug)]
 pub(super) struct Faults {
-    at: u64,
-    fault: Fault,
+    plan: BTreeMap<u64, Fault>,
     calls: AtomicU64,
     hit: AtomicBool,
     killed: Notify,
@@ -61,9 +61,12 @@ pub(super) struct Faults {
 
 impl Faults {
     pub(super) fn at(call: u64, fault: Fault) -> Arc<Self> {
+        Self::plan([(call, fault)])
+    }
+
+    pub(super) fn plan(plan: impl IntoIterator<Item = (u64, Fault)>) -> Arc<Self> {
         Arc::new(Self {
-            at: call,
-            fault,
+            plan: plan.into_iter().collect(),
             calls: AtomicU64::new(0),
             hit: AtomicBool::new(false),
             killed: Notify::new(),
@@ -97,11 +100,10 @@ impl Faults {
         call: impl Future<Output = Result<T, E>> + Send,
         error: impl FnOnce() -> E + Send,
     ) -> Result<T, E> {
-        if self.calls.fetch_add(1, Ordering::Relaxed) + 1 != self.at {
-            return call.await;
-        }
+        let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
+        let Some(fault) = self.plan.get(&number) else { return call.await };
         self.hit.store(true, Ordering::Relaxed);
-        match self.fault {
+        match fault {
             Fault::KillBefore => self.die().await,
             Fault::KillAfter => {
                 let _ = call.await;
@@ -151,7 +153,7 @@ impl Faulty {
             staging: world.staging.clone(),
             checkpoint: world.checkpoint.clone(),
             database: world.database.clone(),
-            faults: faults.unwrap_or_else(|| Faults::at(u64::MAX, Fault::KillBefore)),
+            faults: faults.unwrap_or_else(|| Faults::plan([])),
         })
     }
 }

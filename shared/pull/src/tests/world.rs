@@ -196,7 +196,7 @@ impl World {
     }
 
     /// Fails when generation, sequence or watermark ever went back.
-    async fn observe(&self) {
+    pub(super) async fn observe(&self) {
         let Some(stored) = self.load().await else { return };
         let mark = stored.state.watermark.as_ref().map_or(-1, |mark| mark.text.parse().unwrap());
         let now = (stored.state.generation, stored.state.sequence, mark);

@@ -183,6 +183,14 @@ pub(super) fn read(request: &ReadRequest) -> Result<Statement, SnowflakeError> {
         Window::UpTo { to } => {
             text.push_str(&format!(" WHERE {}", upper(to, &mut binds)?));
         }
+        Window::Unbounded { to } => {
+            text.push_str(&format!(" WHERE {} IS NOT NULL", to.cursor.quoted()));
+        }
+        Window::Since { from, lookback, .. } => {
+            binds.push(from.text.clone());
+            let (column, lowest) = (from.cursor.quoted(), lower(from, *lookback)?);
+            text.push_str(&format!(" WHERE {column} >= {lowest}"));
+        }
         Window::Between { from, edge, lookback, to } => {
             let comparison = match edge {
                 LowerEdge::Open => ">",

@@ -19,7 +19,7 @@ use crate::{ReadRequest, SnowflakeError};
 pub(super) enum Filter {
     All,
     None,
-    Bounded { position: usize, lower: Option<(MemoryValue, LowerEdge)>, upper: MemoryValue },
+    Bounded { position: usize, lower: Option<(MemoryValue, LowerEdge)>, upper: Option<MemoryValue> },
 }
 
 impl Filter {
@@ -33,15 +33,29 @@ impl Filter {
             Window::UpTo { to } => Ok(Self::Bounded {
                 position: position(to.cursor.as_str())?,
                 lower: None,
-                upper: MemoryValue::parse(&to.text, &to.cursor_type)?,
+                upper: Some(MemoryValue::parse(&to.text, &to.cursor_type)?),
             }),
+            Window::Unbounded { to } => Ok(Self::Bounded {
+                position: position(to.cursor.as_str())?,
+                lower: None,
+                upper: None,
+            }),
+            Window::Since { from, lookback, .. } => {
+                let from_value = MemoryValue::parse(&from.text, &from.cursor_type)?;
+                let lower = look_back(from_value, *lookback, &from.cursor_type)?;
+                Ok(Self::Bounded {
+                    position: position(from.cursor.as_str())?,
+                    lower: Some((lower, LowerEdge::Closed)),
+                    upper: None,
+                })
+            }
             Window::Between { from, edge, lookback, to } => {
                 let from_value = MemoryValue::parse(&from.text, &from.cursor_type)?;
                 let lower = look_back(from_value, *lookback, &from.cursor_type)?;
                 Ok(Self::Bounded {
                     position: position(to.cursor.as_str())?,
                     lower: Some((lower, *edge)),
-                    upper: MemoryValue::parse(&to.text, &to.cursor_type)?,
+                    upper: Some(MemoryValue::parse(&to.text, &to.cursor_type)?),
                 })
             }
         }
@@ -53,9 +67,14 @@ impl Filter {
         };
         // NULL compares with nothing, so a row without a cursor value is in no bounded window.
         let Some(value) = row.get(*position) else { return false };
-        let below = matches!(value.compare(upper), Some(Ordering::Less | Ordering::Equal));
-        let above = match lower {
+        let below = match upper {
             None => true,
+            Some(upper) => {
+                matches!(value.compare(upper), Some(Ordering::Less | Ordering::Equal))
+            }
+        };
+        let above = match lower {
+            None => !matches!(value, MemoryValue::Null),
             Some((lower, LowerEdge::Open)) => value.compare(lower) == Some(Ordering::Greater),
             Some((lower, LowerEdge::Closed)) => {
                 matches!(value.compare(lower), Some(Ordering::Greater | Ordering::Equal))

@@ -122,6 +122,11 @@ async fn a_window_compares_exact_values_with_its_lookback() {
     for (window, wanted) in [
         (Window::UpTo { to: bound(ten) }, vec![1, 2, 3]),
         (Window::Nothing, vec![]),
+        (Window::Unbounded { to: bound(ten) }, vec![1, 2, 3, 4]),
+        (
+            Window::Since { from: bound(ten), lookback: Lookback::Seconds(1), to: bound(ten) },
+            vec![2, 3, 4],
+        ),
         (between(LowerEdge::Open, Lookback::None), vec![4]),
         (between(LowerEdge::Closed, Lookback::None), vec![3, 4]),
         (between(LowerEdge::Open, Lookback::Seconds(2)), vec![2, 3, 4]),

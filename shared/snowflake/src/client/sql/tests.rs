@@ -61,6 +61,12 @@ fn a_read_names_its_columns_and_casts_the_bounds_never_the_column() {
         ),
         between(LowerEdge::Closed, Lookback::Seconds(86_401), SnowflakeType::Date),
         between(LowerEdge::Open, Lookback::Units(5), NUMBER),
+        Window::Unbounded { to: bound_at("high", NTZ) },
+        Window::Since {
+            from: bound_at("low", NTZ),
+            lookback: Lookback::Seconds(60),
+            to: bound_at("high", NTZ),
+        },
     ];
     let texts: String =
         windows.into_iter().map(|window| shown(&read_of(orders(), window).unwrap())).collect();
@@ -81,6 +87,10 @@ fn a_read_names_its_columns_and_casts_the_bounds_never_the_column() {
         ["low", "high"]
         SELECT "ID", "odd ""name""" FROM "DB"."SC"."ORDERS" WHERE "AT" > ?::NUMBER(38,0) - 5 AND "AT" <= ?::NUMBER(38,0)
         ["low", "high"]
+        SELECT "ID", "odd ""name""" FROM "DB"."SC"."ORDERS" WHERE "AT" IS NOT NULL
+        []
+        SELECT "ID", "odd ""name""" FROM "DB"."SC"."ORDERS" WHERE "AT" >= DATEADD(SECOND, -60, ?::TIMESTAMP_NTZ(9))
+        ["low"]
     "#]].assert_eq(&texts);
 }
 
