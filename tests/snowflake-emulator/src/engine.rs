@@ -13,8 +13,10 @@ pub struct SessionContext {
     pub user: String,
     /// The account, in upper case.
     pub account: String,
-    /// The session's id, for CURRENT_SESSION().
+    /// The session's id, for CURRENT_SESSION(); 0 for none.
     pub session_id: u64,
+    /// The id of the running statement; empty for one that nobody asks about later.
+    pub query_id: String,
     /// Current role.
     pub role: Option<String>,
     /// Current warehouse; a statement that scans a table needs one (000606).
@@ -34,6 +36,17 @@ pub struct Bind {
     pub kind: String,
     /// The value in the driver's text form; `None` is NULL.
     pub value: Option<String>,
+}
+
+/// How a statement ended that a client sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended<'a> {
+    /// The context it ran in, with its query id.
+    pub context: &'a SessionContext,
+    /// Its text.
+    pub text: &'a str,
+    /// The rows that it gave, or its failure.
+    pub rows: Result<u64, &'a SqlError>,
 }
 
 /// What a statement gave.

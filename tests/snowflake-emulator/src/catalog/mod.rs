@@ -1,12 +1,14 @@
 //! Databases, schemas, tables and views of the one account, and every version of every table.
 //!
-//! A table is immutable: a change makes a new one with one more version and puts it in the place
-//! of the old, so a reader that took a table keeps one consistent snapshot for as long as it
-//! likes. Writers are serialised by the engine; readers wait for nobody.
+//! Everything is immutable: a change makes a new catalogue in the place of the old, so a reader
+//! that took a [`Snapshot`] keeps one consistent state of all tables for as long as it likes.
+//! Readers wait for nobody. A transaction becomes visible by one call of [`Catalog::commit`].
 //!
-//! **Invariant:** commit times grow strictly, so "as of time T" names exactly one version.
+//! **Invariants:** commit times grow strictly, so "as of time T" names exactly one version of each
+//! table; a snapshot holds exactly what was committed before its moment.
 
 mod name;
+mod snapshot;
 mod table;
 
 use std::collections::BTreeMap;
@@ -15,10 +17,13 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub(crate) use name::{Qualified, quoted_if_needed};
-pub(crate) use table::{ColumnDef, Default, Table, TableKind, schema_of};
+pub(crate) use snapshot::{Databases, Snapshot};
+pub(crate) use table::{
+    ColumnDef, Default, Delta, Identity, Partition, Table, TableKind, Version, schema_of,
+};
 
 use crate::engine::{SessionContext, SqlError};
-use crate::sql::error::{kind_missing, object_exists, object_missing};
+use crate::sql::error::{kind_missing, object_exists, object_missing, shared_database};
 
 /// A stored query.
 #[derive(Clone, Debug)]
@@ -68,13 +73,15 @@ pub(crate) struct Database {
     pub name: String,
     pub created_ns: i128,
     pub comment: Option<String>,
+    /// Shared by another account: nothing in it can be changed.
+    pub shared: bool,
     pub schemas: BTreeMap<String, Schema>,
 }
 
 /// The catalogue of the account.
 #[derive(Debug, std::default::Default)]
 pub(crate) struct Catalog {
-    databases: RwLock<BTreeMap<String, Database>>,
+    databases: RwLock<Arc<Databases>>,
     changes: AtomicU64,
     ids: AtomicU64,
     last_commit_ns: Mutex<i128>,
@@ -116,19 +123,53 @@ impl Catalog {
         self.ids.fetch_add(1, Ordering::SeqCst) + 1
     }
 
-    /// Reads the databases.
-    pub(crate) fn read<T>(&self, look: impl FnOnce(&BTreeMap<String, Database>) -> T) -> T {
-        look(&self.databases.read().unwrap_or_else(PoisonError::into_inner))
+    /// What is committed now.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let databases = self.databases.read().unwrap_or_else(PoisonError::into_inner);
+        // The moment is taken while nobody can commit: it divides the commits exactly.
+        Snapshot::new(Arc::clone(&databases), self.tick())
     }
 
+    /// Changes the catalogue, or leaves it as it was.
     fn write<T>(
         &self,
-        change: impl FnOnce(&mut BTreeMap<String, Database>) -> Result<T, SqlError>,
+        change: impl FnOnce(&mut Databases) -> Result<T, SqlError>,
     ) -> Result<T, SqlError> {
         let mut databases = self.databases.write().unwrap_or_else(PoisonError::into_inner);
-        let result = change(&mut databases)?;
+        let mut changed = databases.as_ref().clone();
+        let result = change(&mut changed)?;
+        *databases = Arc::new(changed);
         self.changes.fetch_add(1, Ordering::SeqCst);
         Ok(result)
+    }
+
+    /// Makes the changes of a transaction visible at one moment, which is returned.
+    ///
+    /// `may_join` tells whether nobody else is rewriting a table, so that its small partitions may
+    /// be joined.
+    ///
+    /// # Errors
+    /// When a table is gone or has other columns by now; nothing was changed.
+    pub(crate) fn commit(
+        &self,
+        deltas: &[Delta],
+        may_join: impl Fn(u64) -> bool,
+    ) -> Result<i128, SqlError> {
+        if deltas.is_empty() {
+            return Ok(self.tick());
+        }
+        self.write(|databases| {
+            let commit_ns = self.tick();
+            for delta in deltas {
+                let table = snapshot::table_mut(databases, delta)?;
+                let mut changed = table.with_delta(delta, commit_ns)?;
+                if may_join(delta.table) {
+                    changed.join_small_partitions()?;
+                }
+                *table = Arc::new(changed);
+            }
+            Ok(commit_ns)
+        })
     }
 
     /// Makes a database with its schema PUBLIC.
@@ -152,10 +193,21 @@ impl Catalog {
                 name: name.to_owned(),
                 created_ns,
                 comment,
+                shared: false,
                 schemas: BTreeMap::from([("PUBLIC".to_owned(), public)]),
             };
             databases.insert(name.to_owned(), database);
             Ok(Created::Yes)
+        })
+    }
+
+    /// Refuses changes of a database from now on, as of one that another account shares.
+    pub(crate) fn share_database(&self, name: &str) -> Result<(), SqlError> {
+        self.write(|databases| {
+            if let Some(found) = databases.get_mut(name) {
+                found.shared = true;
+            }
+            Ok(())
         })
     }
 
@@ -169,9 +221,7 @@ impl Catalog {
     ) -> Result<Created, SqlError> {
         let created_ns = self.tick();
         self.write(|databases| {
-            let found = databases
-                .get_mut(database)
-                .ok_or_else(|| kind_missing("Database", quoted_if_needed(database)))?;
+            let found = database_mut(databases, database)?;
             if found.schemas.contains_key(name) {
                 match if_exists {
                     IfExists::Fail => return Err(object_exists(name)),
@@ -192,8 +242,10 @@ impl Catalog {
     /// Removes a schema; false when there was none.
     pub(crate) fn drop_schema(&self, database: &str, name: &str) -> Result<bool, SqlError> {
         self.write(|databases| {
-            let found = databases.get_mut(database);
-            Ok(found.is_some_and(|database| database.schemas.remove(name).is_some()))
+            if !databases.contains_key(database) {
+                return Ok(false);
+            }
+            Ok(database_mut(databases, database)?.schemas.remove(name).is_some())
         })
     }
 
@@ -216,9 +268,7 @@ impl Catalog {
                 databases.insert(to.to_owned(), moved);
                 return Ok(());
             };
-            let found = databases
-                .get_mut(database)
-                .ok_or_else(|| kind_missing("Database", quoted_if_needed(database)))?;
+            let found = database_mut(databases, database)?;
             if found.schemas.contains_key(to) {
                 return Err(object_exists(to));
             }
@@ -230,34 +280,6 @@ impl Catalog {
             found.schemas.insert(to.to_owned(), moved);
             Ok(())
         })
-    }
-
-    /// Finds a table or view; a temporary table of the session comes first.
-    pub(crate) fn relation(
-        &self,
-        name: &Qualified,
-        session: &SessionContext,
-    ) -> Result<Relation, SqlError> {
-        self.read(|databases| {
-            let schema = find_schema(databases, name)?;
-            let temporary = schema.temporary.get(&(session.session_id, name.name.clone()));
-            temporary
-                .map(|table| Relation::Table(Arc::clone(table)))
-                .or_else(|| schema.relations.get(&name.name).cloned())
-                .ok_or_else(|| object_missing(name.shown()))
-        })
-    }
-
-    /// Finds a table.
-    pub(crate) fn table(
-        &self,
-        name: &Qualified,
-        session: &SessionContext,
-    ) -> Result<Arc<Table>, SqlError> {
-        match self.relation(name, session)? {
-            Relation::Table(table) => Ok(table),
-            Relation::View(_) => Err(kind_missing("Table", name.shown())),
-        }
     }
 
     /// Puts a relation into its schema.
@@ -332,11 +354,7 @@ impl Catalog {
 
     /// Drops the temporary tables of a session that ended.
     pub(crate) fn end_session(&self, session_id: u64) -> Result<(), SqlError> {
-        let any = self.read(|databases| {
-            let mut schemas = databases.values().flat_map(|database| database.schemas.values());
-            schemas.any(|schema| schema.temporary.keys().any(|(owner, _)| *owner == session_id))
-        });
-        if !any {
+        if !self.snapshot().has_temporary(session_id) {
             return Ok(());
         }
         self.write(|databases| {
@@ -358,27 +376,23 @@ fn empty_schema(name: &str, created_ns: i128, comment: Option<String>) -> Schema
     }
 }
 
-fn find_schema<'a>(
-    databases: &'a BTreeMap<String, Database>,
-    name: &Qualified,
-) -> Result<&'a Schema, SqlError> {
-    let database = databases
-        .get(&name.database)
-        .ok_or_else(|| kind_missing("Database", quoted_if_needed(&name.database)))?;
-    database.schemas.get(&name.schema).ok_or_else(|| {
-        let shown =
-            format!("{}.{}", quoted_if_needed(&name.database), quoted_if_needed(&name.schema));
-        kind_missing("Schema", shown)
-    })
-}
-
 fn find_schema_mut<'a>(
-    databases: &'a mut BTreeMap<String, Database>,
+    databases: &'a mut Databases,
     name: &Qualified,
 ) -> Result<&'a mut Schema, SqlError> {
-    find_schema(databases, name)?;
-    databases
-        .get_mut(&name.database)
-        .and_then(|database| database.schemas.get_mut(&name.schema))
-        .ok_or_else(|| object_missing(name.shown()))
+    snapshot::find_schema(databases, name)?;
+    let schema = database_mut(databases, &name.database)?.schemas.get_mut(&name.schema);
+    schema.ok_or_else(|| object_missing(name.shown()))
+}
+
+/// A database of which something will be changed.
+fn database_mut<'a>(
+    databases: &'a mut Databases,
+    name: &str,
+) -> Result<&'a mut Database, SqlError> {
+    match databases.get_mut(name) {
+        None => Err(kind_missing("Database", quoted_if_needed(name))),
+        Some(found) if found.shared => Err(shared_database(name)),
+        Some(found) => Ok(found),
+    }
 }

@@ -1,6 +1,12 @@
 //! One table: its columns, its kind and its versions.
+//!
+//! A version is a list of partitions, which never change. A change of rows takes partitions away
+//! and adds others ([`Delta`]), so an INSERT and an UPDATE of one table can run side by side and
+//! both keep what the other did.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
@@ -14,8 +20,11 @@ use crate::types::SnowType;
 
 /// Versions that a table keeps for AT(…); older ones are forgotten, like beyond a retention time.
 const KEPT_VERSIONS: usize = 200;
-/// More batches than this are joined into one, so that many small inserts stay cheap to read.
-const MOST_BATCHES: usize = 64;
+/// More small partitions than this are joined into one, so that many small inserts stay cheap to
+/// read.
+const MOST_SMALL_PARTITIONS: usize = 64;
+/// Partitions of fewer rows are small.
+const SMALL_PARTITION_ROWS: usize = 8192;
 
 /// How long a table lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +42,43 @@ pub(crate) struct Default {
     pub text: String,
 }
 
+/// AUTOINCREMENT: numbers for rows that name no value. They are not given back by a rollback.
+#[derive(Clone, Debug)]
+pub(crate) struct Identity {
+    pub start: i64,
+    pub step: i64,
+    taken: Arc<AtomicI64>,
+}
+
+impl PartialEq for Identity {
+    fn eq(&self, other: &Self) -> bool {
+        (self.start, self.step) == (other.start, other.step)
+    }
+}
+
+impl Eq for Identity {}
+
+impl Identity {
+    /// A counter of which no number is taken.
+    pub(crate) fn new(start: i64, step: i64) -> Self {
+        Self { start, step, taken: Arc::default() }
+    }
+
+    /// A counter that goes on from here without this one noticing.
+    pub(crate) fn fork(&self) -> Self {
+        let taken = self.taken.load(Ordering::SeqCst);
+        Self { start: self.start, step: self.step, taken: Arc::new(AtomicI64::new(taken)) }
+    }
+
+    /// Takes the next numbers.
+    pub(crate) fn take(&self, rows: usize) -> impl Iterator<Item = i128> + use<> {
+        let rows = i64::try_from(rows).unwrap_or(i64::MAX);
+        let first = self.taken.fetch_add(rows, Ordering::SeqCst);
+        let (start, step) = (i128::from(self.start), i128::from(self.step));
+        (first..first.saturating_add(rows)).map(move |row| start + step * i128::from(row))
+    }
+}
+
 /// A declared column.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ColumnDef {
@@ -40,7 +86,87 @@ pub(crate) struct ColumnDef {
     pub data_type: SnowType,
     pub nullable: bool,
     pub default: Option<Default>,
+    pub identity: Option<Identity>,
     pub comment: Option<String>,
+}
+
+impl ColumnDef {
+    /// A column of a type, with nothing else declared.
+    pub(crate) fn new(name: impl Into<String>, data_type: SnowType, nullable: bool) -> Self {
+        let name = name.into();
+        Self { name, data_type, nullable, default: None, identity: None, comment: None }
+    }
+
+    /// The default as DESCRIBE shows it.
+    pub(crate) fn default_text(&self) -> Option<String> {
+        match &self.identity {
+            Some(Identity { start, step, .. }) => {
+                Some(format!("IDENTITY START {start} INCREMENT {step} NOORDER"))
+            }
+            None => self.default.as_ref().map(|default| default.text.clone()),
+        }
+    }
+}
+
+/// Rows that were stored together; never changed.
+#[derive(Clone, Debug)]
+pub(crate) struct Partition {
+    /// Told apart by this number from all others of the process.
+    pub id: u64,
+    pub rows: RecordBatch,
+}
+
+impl Partition {
+    /// Rows under a fresh number.
+    pub(crate) fn new(rows: RecordBatch) -> Self {
+        static NUMBERS: AtomicU64 = AtomicU64::new(0);
+        Self { id: NUMBERS.fetch_add(1, Ordering::SeqCst), rows }
+    }
+}
+
+/// A change of a table's rows.
+#[derive(Clone, Debug)]
+pub(crate) struct Delta {
+    /// The table by its id, so that a rename does not matter.
+    pub table: u64,
+    /// Its name when the change was made, for messages.
+    pub name: String,
+    /// The columns that the added rows have.
+    pub columns: Arc<Vec<ColumnDef>>,
+    /// Partitions that are no longer there.
+    pub removed: BTreeSet<u64>,
+    /// Partitions that are new.
+    pub added: Vec<Partition>,
+}
+
+impl Delta {
+    /// New rows, all others stay.
+    pub(crate) fn insert(table: &Table, batches: Vec<RecordBatch>) -> Self {
+        let filled = batches.into_iter().filter(|batch| batch.num_rows() > 0);
+        Self {
+            table: table.id,
+            name: table.name.clone(),
+            columns: table.columns(),
+            removed: BTreeSet::new(),
+            added: filled.map(Partition::new).collect(),
+        }
+    }
+
+    /// New rows in the place of all that `table` has.
+    pub(crate) fn overwrite(table: &Table, batches: Vec<RecordBatch>) -> Result<Self, SqlError> {
+        let mut delta = Self::insert(table, batches);
+        delta.removed = table.current()?.partitions.iter().map(|found| found.id).collect();
+        Ok(delta)
+    }
+
+    /// Adds a later change of the same table.
+    pub(crate) fn merge(&mut self, later: Self) {
+        let mut removed = later.removed;
+        self.added.retain(|partition| !removed.remove(&partition.id));
+        self.removed.append(&mut removed);
+        self.added.extend(later.added);
+        self.columns = later.columns;
+    }
 }
 
 /// The rows of a table since one commit.
@@ -49,7 +175,7 @@ pub(crate) struct Version {
     /// When it was committed, nanoseconds since 1970.
     pub commit_ns: i128,
     pub columns: Arc<Vec<ColumnDef>>,
-    pub batches: Arc<Vec<RecordBatch>>,
+    pub partitions: Arc<Vec<Partition>>,
 }
 
 /// A table with its newest version last.
@@ -77,7 +203,7 @@ impl Table {
         columns: Vec<ColumnDef>,
     ) -> Self {
         let version =
-            Version { commit_ns, columns: Arc::new(columns), batches: Arc::new(Vec::new()) };
+            Version { commit_ns, columns: Arc::new(columns), partitions: Arc::new(Vec::new()) };
         Self {
             id,
             name: name.to_owned(),
@@ -113,26 +239,75 @@ impl Table {
         })
     }
 
-    /// A copy with one more version.
+    /// A copy with one more version, of other rows.
     pub(crate) fn with_version(
         &self,
         commit_ns: i128,
         columns: Arc<Vec<ColumnDef>>,
         batches: Vec<RecordBatch>,
-    ) -> Result<Self, SqlError> {
-        let mut batches: Vec<RecordBatch> =
-            batches.into_iter().filter(|batch| batch.num_rows() > 0).collect();
-        if let (true, Some(first)) = (batches.len() > MOST_BATCHES, batches.first()) {
-            let joined = concat_batches(&first.schema(), &batches)
-                .map_err(|error| unsupported(format!("a table this large: {error}")))?;
-            batches = vec![joined];
+    ) -> Self {
+        let filled = batches.into_iter().filter(|batch| batch.num_rows() > 0);
+        self.push_version(commit_ns, columns, filled.map(Partition::new).collect())
+    }
+
+    /// A copy with one more version, changed by `delta`.
+    ///
+    /// # Errors
+    /// When the table has other columns than the change, or lacks what it takes away.
+    pub(crate) fn with_delta(&self, delta: &Delta, commit_ns: i128) -> Result<Self, SqlError> {
+        let version = self.current()?;
+        if version.columns != delta.columns {
+            let message =
+                format!("Table '{}' was altered while a transaction changed it.", self.name);
+            return Err(sql_error("000625", "57014", message));
         }
+        let mut partitions = Vec::with_capacity(version.partitions.len() + delta.added.len());
+        let mut removed = 0;
+        for partition in version.partitions.iter() {
+            if delta.removed.contains(&partition.id) {
+                removed += 1;
+            } else {
+                partitions.push(partition.clone());
+            }
+        }
+        if removed != delta.removed.len() {
+            return Err(sql_error("000603", "XX000", "a changed partition is not there any more"));
+        }
+        partitions.extend(delta.added.iter().cloned());
+        Ok(self.push_version(commit_ns, Arc::clone(&version.columns), partitions))
+    }
+
+    fn push_version(
+        &self,
+        commit_ns: i128,
+        columns: Arc<Vec<ColumnDef>>,
+        partitions: Vec<Partition>,
+    ) -> Self {
         let mut changed = self.clone();
-        let version = Version { commit_ns, columns, batches: Arc::new(batches) };
+        let version = Version { commit_ns, columns, partitions: Arc::new(partitions) };
         changed.versions.push(Arc::new(version));
         let excess = changed.versions.len().saturating_sub(KEPT_VERSIONS);
         changed.versions.drain(..excess);
-        Ok(changed)
+        changed
+    }
+
+    /// Joins the newest version's small partitions if they are many.
+    pub(crate) fn join_small_partitions(&mut self) -> Result<(), SqlError> {
+        let Some(newest) = self.versions.last_mut() else { return Ok(()) };
+        let is_small = |partition: &&Partition| partition.rows.num_rows() < SMALL_PARTITION_ROWS;
+        let small: Vec<&RecordBatch> =
+            newest.partitions.iter().filter(is_small).map(|partition| &partition.rows).collect();
+        if small.len() <= MOST_SMALL_PARTITIONS {
+            return Ok(());
+        }
+        let joined = concat_batches(&newest.schema(), small)
+            .map_err(|error| unsupported(format!("a table this large: {error}")))?;
+        let large = newest.partitions.iter().filter(|partition| !is_small(partition));
+        let partitions = large.cloned().chain([Partition::new(joined)]).collect();
+        let mut version = newest.as_ref().clone();
+        version.partitions = Arc::new(partitions);
+        *newest = Arc::new(version);
+        Ok(())
     }
 
     /// When the newest version was committed.
@@ -151,8 +326,7 @@ impl Table {
     /// Memory of the newest version's rows.
     pub(crate) fn bytes(&self) -> u64 {
         let sizes = self.versions.last().map(|version| {
-            let batches = version.batches.iter();
-            batches.map(RecordBatch::get_array_memory_size).sum::<usize>()
+            version.batches().map(RecordBatch::get_array_memory_size).sum::<usize>()
         });
         u64::try_from(sizes.unwrap_or(0)).unwrap_or(u64::MAX)
     }
@@ -164,15 +338,21 @@ impl Version {
         schema_of(&self.columns)
     }
 
+    /// The rows, partition by partition.
+    pub(crate) fn batches(&self) -> impl Iterator<Item = &RecordBatch> {
+        self.partitions.iter().map(|partition| &partition.rows)
+    }
+
     /// Number of rows.
     pub(crate) fn rows(&self) -> u64 {
-        let rows: usize = self.batches.iter().map(RecordBatch::num_rows).sum();
+        let rows: usize = self.batches().map(RecordBatch::num_rows).sum();
         u64::try_from(rows).unwrap_or(u64::MAX)
     }
 
     /// The rows as a table that queries can scan.
     pub(crate) fn provider(&self) -> Result<Arc<dyn TableProvider>, SqlError> {
-        let table = MemTable::try_new(self.schema(), vec![self.batches.as_ref().clone()])
+        let batches = self.batches().cloned().collect();
+        let table = MemTable::try_new(self.schema(), vec![batches])
             .map_err(|error| unsupported(format!("this table: {error}")))?;
         Ok(Arc::new(table))
     }

@@ -33,7 +33,7 @@ async fn rows(engine: &Engine, sql: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn every_sample_table_has_as_many_rows_as_it_announces() {
-    let engine = Engine::new(EngineOptions { tpch_scale: 0.01, crm: true }).await.unwrap();
+    let engine = Engine::new(EngineOptions::default()).await.unwrap();
     for (table, expected) in [
         ("CRM.PUBLIC.ACCOUNTS", 1000),
         ("CRM.PUBLIC.OPPORTUNITIES", 5000),
@@ -61,7 +61,8 @@ async fn every_sample_table_has_as_many_rows_as_it_announces() {
 
 #[tokio::test]
 async fn line_items_are_those_of_the_benchmark() {
-    let engine = Engine::new(EngineOptions { tpch_scale: 0.01, crm: false }).await.unwrap();
+    let engine =
+        Engine::new(EngineOptions { crm: false, ..EngineOptions::default() }).await.unwrap();
     let first = rows(
         &engine,
         "SELECT L_ORDERKEY, L_PARTKEY, L_LINENUMBER, L_QUANTITY, L_EXTENDEDPRICE, L_SHIPDATE, \
@@ -74,7 +75,8 @@ async fn line_items_are_those_of_the_benchmark() {
 
 #[tokio::test]
 async fn a_generated_table_cannot_be_changed() {
-    let engine = Engine::new(EngineOptions { tpch_scale: 0.01, crm: false }).await.unwrap();
+    let engine =
+        Engine::new(EngineOptions { crm: false, ..EngineOptions::default() }).await.unwrap();
     let refused = engine
         .execute(&mut session(), "DELETE FROM SNOWFLAKE_SAMPLE_DATA.TPCH_SF1.NATION", &[])
         .await

@@ -357,7 +357,7 @@ impl PartitionStream for Scan {
     }
 }
 
-/// Makes the eight tables; they cannot be changed.
+/// Makes the eight tables, in a database that nobody can change.
 pub(crate) fn create_tpch(catalog: &Catalog, scale: f64) -> Result<(), SqlError> {
     let comment = Some("the TPC-H benchmark".to_owned());
     catalog.create_database(DATABASE, comment, IfExists::Fail)?;
@@ -366,13 +366,7 @@ pub(crate) fn create_tpch(catalog: &Catalog, scale: f64) -> Result<(), SqlError>
         let columns: Vec<ColumnDef> = sample
             .columns()
             .into_iter()
-            .map(|(name, data_type, nullable)| ColumnDef {
-                name: name.to_owned(),
-                data_type,
-                nullable,
-                default: None,
-                comment: None,
-            })
+            .map(|(name, data_type, nullable)| ColumnDef::new(name, data_type, nullable))
             .collect();
         let mut table = Table::new(
             catalog.next_id(),
@@ -390,5 +384,5 @@ pub(crate) fn create_tpch(catalog: &Catalog, scale: f64) -> Result<(), SqlError>
         let session = SessionContext::default();
         catalog.create_relation(&at, Relation::Table(Arc::new(table)), &session, IfExists::Fail)?;
     }
-    Ok(())
+    catalog.share_database(DATABASE)
 }

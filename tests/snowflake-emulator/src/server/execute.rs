@@ -10,7 +10,7 @@ use datafusion::error::DataFusionError;
 use futures::StreamExt as _;
 
 use super::app::{App, now, now_ms};
-use crate::engine::{Bind, Outcome, SessionContext, SqlError};
+use crate::engine::{Bind, Ended, Outcome, SessionContext, SqlError};
 use crate::results::cache::CacheKey;
 use crate::results::format::Format;
 use crate::results::queries::{Answer, Finished, Query, Submission};
@@ -45,12 +45,23 @@ pub(crate) fn start(app: &Arc<App>, query: &Arc<Query>, job: Job) {
     let app = Arc::clone(app);
     let query = Arc::clone(query);
     tokio::spawn(async move {
+        let mut context = job.context.clone();
+        context.query_id.clone_from(&query.id);
         let answer = supervise(&app, &query, job).await;
+        if !matches!(&answer, Ok(answer) if !answer.children.is_empty()) {
+            note_end(&app, &context, &query.submission.sql_text, &answer);
+        }
         if let Err(error) = &answer {
             tracing::debug!(query = query.id, %error, "statement failed");
         }
         query.finish(Finished { ended_ms: now_ms(), answer });
     });
+}
+
+fn note_end(app: &App, context: &SessionContext, text: &str, answer: &Result<Answer, SqlError>) {
+    let count = |answer: &Answer| u64::try_from(answer.result.total_rows).unwrap_or(u64::MAX);
+    let rows = answer.as_ref().map(count);
+    app.runner.statement_ended(&Ended { context, text, rows });
 }
 
 async fn supervise(app: &Arc<App>, query: &Arc<Query>, job: Job) -> Result<Answer, SqlError> {
@@ -121,6 +132,8 @@ async fn several(
         };
         let child = app.queries.add_child(submission, now());
         let answer = one(app, &child, job, context.clone(), part).await;
+        let ran_in = SessionContext { query_id: child.id.clone(), ..context.clone() };
+        note_end(app, &ran_in, part, &answer);
         child.finish(Finished { ended_ms: now_ms(), answer: answer.clone() });
         let answer = answer?;
         context = answer.context;
@@ -142,9 +155,10 @@ async fn one(
     app: &Arc<App>,
     query: &Query,
     job: &Job,
-    before: SessionContext,
+    mut before: SessionContext,
     text: &str,
 ) -> Result<Answer, SqlError> {
+    before.query_id.clone_from(&query.id);
     let mut text = text.to_owned();
     if let Some(id) = scanned_id(app, query, &text) {
         let answer = stored_answer(app, query, &id).await?;
@@ -156,7 +170,8 @@ async fn one(
     }
     // The version is read before the data: a change in between makes the entry useless, not wrong.
     let data_version = app.runner.data_version();
-    let key = CacheKey::of(&text, &job.binds, &before, job.format);
+    let shares = app.runner.shares_results(job.session.id);
+    let key = CacheKey::of(&text, &job.binds, &before, job.format).filter(|_| shares);
     if let Some(answer) = key.as_ref().and_then(|key| app.cache.find(key, data_version)) {
         return Ok(Answer { context: before, ..answer });
     }

@@ -64,7 +64,11 @@ impl Emulator {
     /// # Errors
     /// [`EmulatorError`]; nothing is left listening.
     pub async fn start(options: EmulatorOptions) -> Result<Self, EmulatorError> {
-        let engine_options = EngineOptions { tpch_scale: options.tpch_scale, crm: options.crm };
+        let engine_options = EngineOptions {
+            tpch_scale: options.tpch_scale,
+            crm: options.crm,
+            idle_transaction: options.idle_transaction,
+        };
         let engine = Box::pin(Engine::new(engine_options))
             .await
             .map_err(|source| EmulatorError::Samples { source })?;

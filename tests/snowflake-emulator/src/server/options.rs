@@ -30,6 +30,9 @@ pub struct EmulatorOptions {
     pub sync_patience: Duration,
     /// Whether chunk replies say `Content-Encoding: gzip`. Their bodies are gzip either way.
     pub chunk_content_encoding: bool,
+    /// How long a transaction may run no statement before it is rolled back for standing in the
+    /// way of another; five minutes at the real service.
+    pub idle_transaction: Duration,
     /// Where results are spilled; the system's folder for temporary files if not given.
     pub data_folder: Option<PathBuf>,
 }
@@ -48,6 +51,7 @@ impl Default for EmulatorOptions {
             link_seconds: 6 * 3600,
             sync_patience: Duration::from_secs(45),
             chunk_content_encoding: true,
+            idle_transaction: Duration::from_secs(300),
             data_folder: None,
         }
     }

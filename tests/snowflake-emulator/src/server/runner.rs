@@ -3,7 +3,7 @@
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
 
-use crate::engine::{Bind, Outcome, SessionContext, SqlError};
+use crate::engine::{Bind, Ended, Outcome, SessionContext, SqlError};
 use crate::sql::Engine;
 use crate::types::Column;
 
@@ -34,6 +34,12 @@ pub(crate) trait Runner: Send + Sync {
 
     /// Keeps the rows of a statement for `RESULT_SCAN`.
     fn register_result(&self, query_id: &str, columns: &[Column], batches: Vec<RecordBatch>);
+
+    /// Returns whether results of others with the same text are results of this session.
+    fn shares_results(&self, session_id: u64) -> bool;
+
+    /// Learns how a statement ended.
+    fn statement_ended(&self, ended: &Ended<'_>);
 
     /// Drops what belongs to a session alone.
     fn end_session(&self, session_id: u64);
@@ -72,6 +78,14 @@ impl Runner for Engine {
 
     fn register_result(&self, query_id: &str, columns: &[Column], batches: Vec<RecordBatch>) {
         Self::register_result(self, query_id, columns, batches);
+    }
+
+    fn shares_results(&self, session_id: u64) -> bool {
+        Self::shares_results(self, session_id)
+    }
+
+    fn statement_ended(&self, ended: &Ended<'_>) {
+        Self::statement_ended(self, ended);
     }
 
     fn end_session(&self, session_id: u64) {

@@ -9,7 +9,8 @@ use chrono_tz::Tz;
 
 use super::datetime::{self, DAY, SECOND};
 use super::error::{
-    compile, not_recognized, number_not_recognized, number_out_of_range, sql_error, string_too_long,
+    compile, not_recognized, number_not_recognized, number_out_of_range, numeric_out_of_range,
+    sql_error, string_too_long,
 };
 use super::formats::Formats;
 use super::json::{self, Json};
@@ -344,7 +345,10 @@ fn to_number(value: Value, precision: u8, scale: i8) -> Result<Value, SqlError> 
         Value::Bool(flag) => number::rescale(i256::from_i128(i128::from(*flag)), 0, wanted),
         other => return Err(impossible(other, "NUMBER")),
     };
-    let fitted = number::fit(unscaled, precision)?;
+    let fitted = number::fit(unscaled, precision).map_err(|error| match &value {
+        Value::Text(text) => numeric_out_of_range(text),
+        _ => error,
+    })?;
     Ok(Value::Number(i256::from_i128(fitted), scale))
 }
 

@@ -139,3 +139,19 @@ pub(crate) fn division_by_zero() -> SqlError {
 pub(crate) fn null_in_not_null(column: &str) -> SqlError {
     sql_error("100072", "22000", format!("NULL result in a non-nullable column '{column}'"))
 }
+
+/// A change of a database that another account shares with this one.
+pub(crate) fn shared_database(database: &str) -> SqlError {
+    sql_error(
+        "003540",
+        "42501",
+        format!(
+            "SQL execution error: Changing objects on shared database '{database}' is not allowed."
+        ),
+    )
+}
+
+/// A number outside the column or type that text was converted to.
+pub(crate) fn numeric_out_of_range(text: &str) -> SqlError {
+    sql_error("100039", "22003", format!("Numeric value '{text}' is out of range"))
+}

@@ -27,8 +27,7 @@ pub(crate) fn table(
     planning: &Planning<'_>,
     at: &Qualified,
 ) -> Result<Arc<dyn TableProvider>, SqlError> {
-    // A copy, because compiling a view for its columns reads the catalogue again.
-    let databases = planning.catalog.read(Clone::clone);
+    let databases = planning.snapshot.databases();
     let database = databases
         .get(&at.database)
         .ok_or_else(|| kind_missing("Database", quoted_if_needed(&at.database)))?;
@@ -178,12 +177,9 @@ pub(crate) fn columns_of(
     // A view whose tables are gone has no columns to show.
     let compiled = compiled.map(|compiled| compiled.columns).unwrap_or_default();
     let names = view.columns.iter().map(Some).chain(std::iter::repeat(None));
-    let columns = compiled.into_iter().zip(names).map(|(column, name)| ColumnDef {
-        name: name.cloned().unwrap_or(column.name),
-        data_type: column.data_type,
-        nullable: column.nullable,
-        default: None,
-        comment: None,
+    let columns = compiled.into_iter().zip(names).map(|(column, name)| {
+        let name = name.cloned().unwrap_or(column.name);
+        ColumnDef::new(name, column.data_type, column.nullable)
     });
     columns.collect()
 }
@@ -205,6 +201,8 @@ fn columns(database: &Database, planning: &Planning<'_>) -> Rows {
         ("NUMERIC_SCALE", NUMBER),
         ("DATETIME_PRECISION", NUMBER),
         ("IS_IDENTITY", TEXT),
+        ("IDENTITY_START", TEXT),
+        ("IDENTITY_INCREMENT", TEXT),
         ("COMMENT", TEXT),
     ]);
     for schema in database.schemas.values() {
@@ -223,7 +221,12 @@ fn columns(database: &Database, planning: &Planning<'_>) -> Rows {
                     Value::text(column.data_type.name()),
                 ];
                 row.extend(sizes.map(|size| size.map_or(Value::Null, Value::integer)));
-                row.push(Value::text("NO"));
+                let identity = column.identity.as_ref();
+                let number =
+                    |of: Option<i64>| of.map_or(Value::Null, |n| Value::text(n.to_string()));
+                row.push(yes_no(identity.is_some()));
+                row.push(number(identity.map(|identity| identity.start)));
+                row.push(number(identity.map(|identity| identity.step)));
                 row.push(optional(column.comment.as_deref()));
                 rows.push(row);
             }

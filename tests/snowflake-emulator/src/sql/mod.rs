@@ -5,8 +5,9 @@
 //! into functions of which every one has Snowflake's types and results (`rewrite`, `functions`) →
 //! a DataFusion plan in which all sides of all operators have equal types (`plan`) → rows.
 //!
-//! Every statement is one transaction. A reader keeps the snapshot at its start, however long its
-//! stream lives; writers wait for each other. Transactions of several statements are refused.
+//! A statement sees what was committed when it began and what its own transaction did; a reader
+//! keeps that however long its stream lives (`running`, `transaction`). A change of rows computes
+//! partitions that go and come (`dml`); definitions change at once and commit first (`ddl`).
 //!
 //! **Invariant:** an expression that is not known to give Snowflake's answer is an error, never
 //! another engine's answer.
@@ -20,34 +21,41 @@ mod dml;
 pub(crate) mod error;
 mod formats;
 mod functions;
+mod history;
 mod information;
 mod json;
 mod number;
 mod plan;
+mod query_history;
 mod results;
 mod rewrite;
 mod rows;
+mod running;
 mod session;
 mod show;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod transaction;
 mod value;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use tokio::sync::Mutex;
 
 use crate::catalog::Catalog;
-use crate::engine::{Bind, Outcome, SessionContext, SqlError};
+use crate::engine::{Bind, Ended, Outcome, SessionContext, SqlError};
 use crate::types::Column;
-use command::{Command, ObjectKind};
-use error::{compile, no_warehouse, operation_impossible, sql_error};
-use plan::Planning;
+use command::Command;
+use dml::Change;
+use error::{compile, sql_error};
+use history::History;
 use results::Results;
 use rows::Rows;
 use tokens::{Tokens, split};
+use transaction::Transactions;
 
 /// What CURRENT_VERSION() says.
 pub(crate) const SERVER_VERSION: &str = "9.30.1";
@@ -61,6 +69,15 @@ pub struct EngineOptions {
     pub tpch_scale: f64,
     /// Whether the database `CRM` is created.
     pub crm: bool,
+    /// A transaction without a statement for this long is rolled back when it is in the way of
+    /// another; five minutes at the real service.
+    pub idle_transaction: Duration,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self { tpch_scale: 0.01, crm: true, idle_transaction: Duration::from_secs(300) }
+    }
 }
 
 /// One account's data and the means to query it; clones share everything.
@@ -73,7 +90,9 @@ pub struct Engine {
 struct Inner {
     catalog: Catalog,
     results: Results,
-    /// Held by each statement that changes data or definitions.
+    history: History,
+    transactions: Transactions,
+    /// Held by each statement that changes definitions.
     writer: Mutex<()>,
 }
 
@@ -85,7 +104,13 @@ impl Engine {
     pub async fn new(options: EngineOptions) -> Result<Self, SqlError> {
         let catalog = Catalog::default();
         crate::samples::create_tpch(&catalog, options.tpch_scale)?;
-        let inner = Inner { catalog, results: Results::default(), writer: Mutex::new(()) };
+        let inner = Inner {
+            catalog,
+            results: Results::default(),
+            history: History::default(),
+            transactions: Transactions::new(options.idle_transaction),
+            writer: Mutex::new(()),
+        };
         let engine = Self { inner: Arc::new(inner) };
         if options.crm {
             let mut session = SessionContext {
@@ -122,27 +147,42 @@ impl Engine {
         sql: &str,
         binds: &[Bind],
     ) -> Result<Vec<Column>, SqlError> {
-        let now_ns = self.inner.catalog.tick();
-        let planning = self.planning(session, binds, now_ns)?;
+        let planning = self.planning(session, binds).await?;
         let rows = match command::parse(single(sql)?)? {
             Command::Query(tokens) => return Ok(planning.query(&tokens)?.columns),
             Command::Show(show) => show.run(&planning)?,
-            Command::Describe(name) => describe(&planning, &name)?,
-            Command::Change(tokens) => dml::columns(&planning, &tokens)?,
+            Command::Describe(name) => running::describe(&planning, &name)?,
+            Command::Change(tokens) => {
+                let change = Change::parse(&tokens)?;
+                planning.snapshot.table(&change.target(session)?, session)?;
+                change.columns()
+            }
             _ => Rows::status(""),
         };
-        Ok(rows.outcome(DDL, now_ns)?.columns)
+        Ok(rows.outcome(DDL, planning.now_ns)?.columns)
     }
 
     /// Runs statements separated by semicolons and returns how many ran.
     ///
     /// # Errors
-    /// As [`Self::execute`]; the statements before the failing one stay done.
+    /// As [`Self::execute`]; the statements before the failing one stay done. A script without a
+    /// session has one of its own, so a transaction that it leaves open is rolled back.
     pub async fn run_script(
         &self,
         session: &mut SessionContext,
         sql: &str,
     ) -> Result<usize, SqlError> {
+        if session.session_id != 0 {
+            return self.run_all(session, sql).await;
+        }
+        session.session_id = u64::MAX - self.inner.catalog.next_id();
+        let ran = self.run_all(session, sql).await;
+        self.end_session(session.session_id);
+        session.session_id = 0;
+        ran
+    }
+
+    async fn run_all(&self, session: &mut SessionContext, sql: &str) -> Result<usize, SqlError> {
         use futures::TryStreamExt;
         let mut ran = 0;
         for tokens in split(sql)? {
@@ -171,20 +211,33 @@ impl Engine {
         self.inner.results.register(id, columns, batches);
     }
 
-    /// Drops the temporary tables of a session that ended.
+    /// Whether a session sees what others see, so that their results are its results: it has
+    /// neither an open transaction nor temporary tables.
+    pub fn shares_results(&self, session_id: u64) -> bool {
+        self.inner.transactions.of(session_id).is_none()
+            && !self.inner.catalog.snapshot().has_temporary(session_id)
+    }
+
+    /// Notes how a statement ended, for QUERY_HISTORY.
+    pub fn statement_ended(&self, ended: &Ended<'_>) {
+        running::note_end(&self.inner.history, self.inner.catalog.tick(), ended);
+    }
+
+    /// Rolls back and drops the temporary tables of a session that ended.
     pub fn end_session(&self, session_id: u64) {
+        self.inner.transactions.end_session(session_id);
         // Nothing can be done about a failure, and nothing depends on it.
         let _ = self.inner.catalog.end_session(session_id);
     }
 
     /// Whether a database of that name exists.
     pub fn has_database(&self, name: &str) -> bool {
-        self.inner.catalog.read(|databases| databases.contains_key(name))
+        self.inner.catalog.snapshot().read(|databases| databases.contains_key(name))
     }
 
     /// Whether a database has a schema of that name.
     pub fn has_schema(&self, database: &str, name: &str) -> bool {
-        self.inner.catalog.read(|databases| {
+        self.inner.catalog.snapshot().read(|databases| {
             databases.get(database).is_some_and(|found| found.schemas.contains_key(name))
         })
     }
@@ -198,146 +251,6 @@ impl Engine {
     pub fn has_role(&self, name: &str) -> bool {
         show::ROLES.contains(&name)
     }
-
-    fn planning<'a>(
-        &'a self,
-        session: &'a SessionContext,
-        binds: &'a [Bind],
-        now_ns: i128,
-    ) -> Result<Planning<'a>, SqlError> {
-        Planning::new(&self.inner.catalog, &self.inner.results, session, binds, now_ns)
-    }
-
-    async fn run(
-        &self,
-        session: &mut SessionContext,
-        tokens: Tokens,
-        binds: &[Bind],
-    ) -> Result<Outcome, SqlError> {
-        let command = command::parse(tokens)?;
-        let now_ns = self.inner.catalog.tick();
-        let context = session.clone();
-        match command {
-            Command::Query(tokens) => {
-                let compiled = self.planning(&context, binds, now_ns)?.query(&tokens)?;
-                if compiled.scans && context.warehouse.is_none() {
-                    return Err(no_warehouse());
-                }
-                let columns = compiled.columns.clone();
-                Ok(Outcome {
-                    statement_type_id: 0x1000,
-                    columns,
-                    rows: plan::run(compiled).await?,
-                    json_only: false,
-                    snapshot_ns: now_ns,
-                })
-            }
-            Command::Show(show) => {
-                show.run(&self.planning(&context, binds, now_ns)?)?.outcome(0x4400, now_ns)
-            }
-            Command::Describe(name) => {
-                describe(&self.planning(&context, binds, now_ns)?, &name)?.outcome(0x4500, now_ns)
-            }
-            Command::Use(kind, name) => {
-                session::use_object(&self.inner.catalog, session, kind, &name)?;
-                done(use_type(kind), now_ns)
-            }
-            Command::AlterSessionSet(pairs) => {
-                session::set(session, pairs)?;
-                done(0x4100, now_ns)
-            }
-            Command::AlterSessionUnset(names) => {
-                session::unset(session, &names);
-                done(0x4100, now_ns)
-            }
-            // Every statement has committed by itself, so there is nothing to end.
-            Command::EndTransaction => done(0x5000, now_ns),
-            Command::SetContainerProperties => done(DDL, now_ns),
-            changing => {
-                let _writer = self.inner.writer.lock().await;
-                let (id, rows) = self.write(session, &context, changing, binds).await?;
-                rows.outcome(id, self.inner.catalog.tick())
-            }
-        }
-    }
-
-    async fn write(
-        &self,
-        session: &mut SessionContext,
-        context: &SessionContext,
-        command: Command,
-        binds: &[Bind],
-    ) -> Result<(i64, Rows), SqlError> {
-        let planning = self.planning(context, binds, self.inner.catalog.tick())?;
-        let rows = match command {
-            Command::Change(tokens) => return dml::change(&planning, &tokens).await,
-            Command::Truncate { name, if_exists } => dml::truncate(&planning, &name, if_exists)?,
-            Command::CreateContainer { kind, name, if_exists, comment } => {
-                let (rows, database, schema) =
-                    ddl::create_container(&planning, kind, &name, if_exists, comment)?;
-                session.schema = Some(schema.unwrap_or_else(|| "PUBLIC".to_owned()));
-                session.database = Some(database);
-                rows
-            }
-            Command::CreateTable(table) => ddl::create_table(&planning, *table).await?,
-            Command::CreateView { name, if_exists, columns, comment, text, query } => {
-                ddl::create_view(&planning, &name, if_exists, (columns, comment, text, query))?
-            }
-            Command::Drop { kind, name, if_exists } => {
-                let rows = ddl::drop_object(&planning, kind, &name, if_exists)?;
-                self.forget_dropped(session);
-                rows
-            }
-            Command::AlterTable { name, if_exists, change } => {
-                ddl::alter_table(&planning, &name, if_exists, change)?
-            }
-            Command::RenameContainer { kind, name, if_exists, to } => {
-                let rows = ddl::rename_container(&planning, kind, &name, if_exists, &to)?;
-                self.forget_dropped(session);
-                rows
-            }
-            Command::CommentOn { kind: ObjectKind::Table, name, comment } => {
-                let change = command::AlterTable::SetComment(Some(comment));
-                ddl::alter_table(&planning, &name, false, change)?
-            }
-            Command::CommentOn { kind, .. } => {
-                return Err(error::unsupported(format!("COMMENT ON {kind:?}")));
-            }
-            _ => return Err(error::unsupported("this statement")),
-        };
-        Ok((DDL, rows))
-    }
-
-    /// A session whose database or schema is gone has none.
-    fn forget_dropped(&self, session: &mut SessionContext) {
-        let database = session.database.clone().filter(|name| self.has_database(name));
-        let schema = session
-            .schema
-            .clone()
-            .filter(|name| database.as_ref().is_some_and(|found| self.has_schema(found, name)));
-        session.database = database;
-        session.schema = schema;
-    }
-}
-
-fn describe(planning: &Planning<'_>, name: &[String]) -> Result<Rows, SqlError> {
-    show::describe(planning, name).map_err(|error| match error.code {
-        "002003" => operation_impossible(),
-        _ => error,
-    })
-}
-
-fn use_type(kind: ObjectKind) -> i64 {
-    match kind {
-        ObjectKind::Database => 0x4301,
-        ObjectKind::Schema => 0x4302,
-        ObjectKind::Warehouse => 0x4303,
-        _ => 0x4300,
-    }
-}
-
-fn done(statement_type_id: i64, now_ns: i128) -> Result<Outcome, SqlError> {
-    Rows::status("Statement executed successfully.").outcome(statement_type_id, now_ns)
 }
 
 fn single(sql: &str) -> Result<Tokens, SqlError> {

@@ -4,19 +4,21 @@ use super::datetime;
 use super::error::{compile, operation_impossible, unsupported};
 use super::formats::Format;
 use super::show::{ROLES, WAREHOUSES};
-use crate::catalog::Catalog;
+use crate::catalog::Snapshot;
 use crate::engine::{SessionContext, SqlError};
 use crate::sql::command::ObjectKind;
 
 /// Session parameters that SHOW PARAMETERS lists, with their defaults.
-pub(crate) const PARAMETERS: [(&str, &str); 22] = [
+pub(crate) const PARAMETERS: [(&str, &str); 25] = [
     ("ABORT_DETACHED_QUERY", "false"),
     ("AUTOCOMMIT", "true"),
     ("BINARY_INPUT_FORMAT", "HEX"),
     ("BINARY_OUTPUT_FORMAT", "HEX"),
     ("DATE_INPUT_FORMAT", "AUTO"),
     ("DATE_OUTPUT_FORMAT", "YYYY-MM-DD"),
+    ("ERROR_ON_NONDETERMINISTIC_MERGE", "true"),
     ("ERROR_ON_NONDETERMINISTIC_UPDATE", "false"),
+    ("LOCK_TIMEOUT", "43200"),
     ("QUERY_TAG", ""),
     ("QUOTED_IDENTIFIERS_IGNORE_CASE", "false"),
     ("ROWS_PER_RESULTSET", "0"),
@@ -30,13 +32,13 @@ pub(crate) const PARAMETERS: [(&str, &str); 22] = [
     ("TIMEZONE", "UTC"),
     ("TIME_INPUT_FORMAT", "AUTO"),
     ("TIME_OUTPUT_FORMAT", "HH24:MI:SS"),
+    ("TRANSACTION_ABORT_ON_ERROR", "false"),
     ("USE_CACHED_RESULT", "true"),
     ("WEEK_START", "0"),
 ];
 
 /// Parameters of which only the default is implemented, because another value changes results.
 const FIXED: [&str; 10] = [
-    "AUTOCOMMIT",
     "BINARY_INPUT_FORMAT",
     "BINARY_OUTPUT_FORMAT",
     "DATE_INPUT_FORMAT",
@@ -44,6 +46,7 @@ const FIXED: [&str; 10] = [
     "TIMESTAMP_INPUT_FORMAT",
     "TIMESTAMP_TYPE_MAPPING",
     "TIME_INPUT_FORMAT",
+    "TRANSACTION_ABORT_ON_ERROR",
     "WEEK_OF_YEAR_POLICY",
     "WEEK_START",
 ];
@@ -71,6 +74,16 @@ pub(crate) fn check(name: &str, value: &str) -> Result<(), SqlError> {
         let same = value.eq_ignore_ascii_case(default.unwrap_or("0"));
         return if same { Ok(()) } else { Err(unsupported(format!("{name} = {value}"))) };
     }
+    if matches!(
+        name,
+        "AUTOCOMMIT" | "ERROR_ON_NONDETERMINISTIC_MERGE" | "ERROR_ON_NONDETERMINISTIC_UPDATE"
+    ) {
+        let flag = value.eq_ignore_ascii_case("true") || value.eq_ignore_ascii_case("false");
+        return if flag { Ok(()) } else { Err(invalid()) };
+    }
+    if name == "LOCK_TIMEOUT" {
+        return value.parse::<u32>().map(|_| ()).map_err(|_| invalid());
+    }
     if name == "TIMEZONE" {
         return datetime::zone(value).map(|_| ()).ok_or_else(invalid);
     }
@@ -89,7 +102,7 @@ pub(crate) fn unset(session: &mut SessionContext, names: &[String]) {
 
 /// Changes the current database, schema, warehouse or role.
 pub(crate) fn use_object(
-    catalog: &Catalog,
+    snapshot: &Snapshot,
     session: &mut SessionContext,
     kind: ObjectKind,
     name: &[String],
@@ -115,7 +128,7 @@ pub(crate) fn use_object(
                 _ => session.database.clone(),
             };
             let database = database.ok_or_else(super::error::no_database)?;
-            let exists = catalog.read(|databases| {
+            let exists = snapshot.read(|databases| {
                 let found = databases.get(&database);
                 found.is_some_and(|found| found.schemas.contains_key(&last))
             });
@@ -126,7 +139,7 @@ pub(crate) fn use_object(
             session.schema = Some(last);
         }
         _ => {
-            let has_public = catalog.read(|databases| {
+            let has_public = snapshot.read(|databases| {
                 databases.get(&last).map(|found| found.schemas.contains_key("PUBLIC"))
             });
             let has_public = has_public.ok_or_else(operation_impossible)?;

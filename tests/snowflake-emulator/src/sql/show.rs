@@ -1,10 +1,11 @@
 //! SHOW and DESCRIBE.
 
-use super::error::operation_impossible;
+use super::error::{operation_impossible, unsupported};
 use super::functions::like_matches;
 use super::information::{OWNER, columns_of, visible};
 use super::plan::Planning;
 use super::rows::{Rows, optional};
+use super::transaction::Transactions;
 use super::value::Value;
 use crate::catalog::{Database, Qualified, Relation, Schema, TableKind};
 use crate::engine::SqlError;
@@ -34,6 +35,8 @@ pub(crate) enum ShowKind {
     Roles,
     Parameters,
     Grants,
+    Transactions,
+    Locks,
 }
 
 /// Where SHOW looks.
@@ -88,6 +91,10 @@ impl Show {
             ShowKind::Roles => self.roles(planning),
             ShowKind::Parameters => self.parameters(planning),
             ShowKind::Grants => self.grants(planning)?,
+            // Not in the catalogue: the engine answers them.
+            ShowKind::Transactions | ShowKind::Locks => {
+                return Err(unsupported("this SHOW here"));
+            }
         };
         if let Some(limit) = self.limit {
             rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
@@ -124,7 +131,7 @@ impl Show {
             Scope::Table(name) => table_name(name, planning)?,
         };
         let place = Place { database, schema, table };
-        planning.catalog.read(|databases| {
+        planning.snapshot.read(|databases| {
             let Some(name) = &place.database else { return Ok(()) };
             let database = databases.get(name).ok_or_else(operation_impossible)?;
             match &place.schema {
@@ -143,7 +150,7 @@ impl Show {
         mut each: impl FnMut(&Database, &Schema, &Relation) -> Option<T>,
     ) -> Result<Vec<T>, SqlError> {
         let place = self.place(planning)?;
-        Ok(planning.catalog.read(|databases| {
+        Ok(planning.snapshot.read(|databases| {
             let mut found = Vec::new();
             for database in databases.values() {
                 if place.database.as_ref().is_some_and(|wanted| *wanted != database.name) {
@@ -313,7 +320,7 @@ impl Show {
             ("owner_role_type", TEXT),
         ]);
         let current = (&planning.session.database, &planning.session.schema);
-        planning.catalog.read(|databases| {
+        planning.snapshot.read(|databases| {
             for database in databases.values() {
                 if place.database.as_ref().is_some_and(|wanted| *wanted != database.name) {
                     continue;
@@ -359,7 +366,7 @@ impl Show {
             ("retention_time", TEXT),
             ("kind", TEXT),
         ]);
-        planning.catalog.read(|databases| {
+        planning.snapshot.read(|databases| {
             for database in databases.values().filter(|database| self.wanted(&database.name)) {
                 let current = planning.session.database.as_deref() == Some(&database.name);
                 rows.push(vec![
@@ -404,18 +411,19 @@ impl Show {
                 if !self.wanted(&column.name) {
                     continue;
                 }
+                let identity = column.identity.as_ref().and_then(|_| column.default_text());
                 rows.push(vec![
                     Value::text(relation.name()),
                     Value::text(&schema),
                     Value::text(&column.name),
                     Value::text(type_json(&column.data_type, column.nullable)),
                     Value::text(if column.nullable { "true" } else { "NOT_NULL" }),
-                    Value::text(column.default.map(|default| default.text).unwrap_or_default()),
+                    Value::text(column.default.as_ref().map_or("", |default| &default.text)),
                     Value::text("COLUMN"),
                     Value::text(""),
-                    Value::text(column.comment.unwrap_or_default()),
+                    Value::text(column.comment.clone().unwrap_or_default()),
                     Value::text(&database),
-                    Value::text(""),
+                    Value::text(identity.unwrap_or_default()),
                 ]);
             }
         }
@@ -572,7 +580,7 @@ impl Show {
         for warehouse in WAREHOUSES {
             grant(planning.now_ns, "USAGE", "WAREHOUSE", warehouse.to_owned());
         }
-        planning.catalog.read(|databases| {
+        planning.snapshot.read(|databases| {
             for database in databases.values() {
                 grant(database.created_ns, "USAGE", "DATABASE", database.name.clone());
                 for schema in database.schemas.values() {
@@ -602,7 +610,7 @@ fn schema_name(
         [one] => {
             let current = planning.session.database.clone();
             let is_schema = current.as_ref().is_some_and(|database| {
-                planning.catalog.read(|databases| {
+                planning.snapshot.read(|databases| {
                     databases.get(database).is_some_and(|found| found.schemas.contains_key(one))
                 })
             });
@@ -671,7 +679,7 @@ fn type_json(data_type: &SnowType, nullable: bool) -> String {
 /// DESCRIBE TABLE or VIEW.
 pub(crate) fn describe(planning: &Planning<'_>, name: &[String]) -> Result<Rows, SqlError> {
     let at = Qualified::resolve(name, planning.session)?;
-    let relation = planning.catalog.relation(&at, planning.session)?;
+    let relation = planning.snapshot.relation(&at, planning.session)?;
     let keys = match &relation {
         Relation::Table(table) => table.primary_key.clone(),
         Relation::View(_) => Vec::new(),
@@ -701,7 +709,7 @@ pub(crate) fn describe(planning: &Planning<'_>, name: &[String]) -> Result<Rows,
             Value::text(column.data_type.to_string()),
             Value::text("COLUMN"),
             flag(column.nullable),
-            optional(column.default.as_ref().map(|default| default.text.as_str())),
+            optional(column.default_text().as_deref()),
             flag(keys.contains(&column.name)),
             flag(false),
             Value::Null,
@@ -712,4 +720,53 @@ pub(crate) fn describe(planning: &Planning<'_>, name: &[String]) -> Result<Rows,
         ]);
     }
     Ok(rows)
+}
+
+/// SHOW TRANSACTIONS: the open ones.
+pub(crate) fn transactions(transactions: &Transactions) -> Rows {
+    let mut rows = Rows::new(vec![
+        ("id", NUMBER),
+        ("user", TEXT),
+        ("session", NUMBER),
+        ("name", TEXT),
+        ("started_on", MOMENT),
+        ("state", TEXT),
+        ("scope", NUMBER),
+    ]);
+    for transaction in transactions.list() {
+        let unnamed = || transaction.id.to_string();
+        rows.push(vec![
+            Value::integer(transaction.id),
+            Value::text(&transaction.user),
+            Value::integer(transaction.session_id),
+            Value::text(transaction.name.clone().unwrap_or_else(unnamed)),
+            Value::Ltz(transaction.started_ns),
+            Value::text("running"),
+            Value::integer(0),
+        ]);
+    }
+    rows
+}
+
+/// SHOW LOCKS: what is held, then what is waited for.
+pub(crate) fn locks(transactions: &Transactions) -> Rows {
+    let mut rows = Rows::new(vec![
+        ("resource", TEXT),
+        ("type", TEXT),
+        ("transaction", NUMBER),
+        ("session", NUMBER),
+        ("status", TEXT),
+    ]);
+    let (held, waiting) = transactions.locks.list();
+    let marked = held.iter().map(|entry| (entry, "HOLDING"));
+    for (entry, status) in marked.chain(waiting.iter().map(|entry| (entry, "WAITING"))) {
+        rows.push(vec![
+            Value::text(&entry.name),
+            Value::text(entry.mode.shown()),
+            Value::integer(entry.owner),
+            Value::integer(entry.session_id),
+            Value::text(status),
+        ]);
+    }
+    rows
 }

@@ -102,6 +102,12 @@ impl Tokens {
         out
     }
 
+    /// The tokens from here to where `end`, a later state of these, stands.
+    pub(crate) fn up_to(&self, end: &Self) -> Self {
+        let tokens = self.tokens.iter().take(end.at).cloned().collect();
+        Self { text: Arc::clone(&self.text), tokens, at: self.at }
+    }
+
     /// The source of the statement from here on.
     pub(crate) fn source(&self) -> String {
         match (self.tokens.get(self.at), self.tokens.last()) {

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 
 use super::super::runner::Runner;
-use crate::engine::{Bind, Outcome, SessionContext, SqlError};
+use crate::engine::{Bind, Ended, Outcome, SessionContext, SqlError};
 use crate::types::{Column, SnowType};
 
 /// Understands `ROWS n` (a SELECT of n rows), `INSERT`, `ECHO` (its binds), `USE`, `SET k v`,
@@ -187,6 +187,12 @@ impl Runner for FakeRunner {
         let rows = batches.iter().map(RecordBatch::num_rows).sum();
         self.kept.lock().expect("no panic").insert(query_id.to_owned(), rows);
     }
+
+    fn shares_results(&self, _session_id: u64) -> bool {
+        true
+    }
+
+    fn statement_ended(&self, _ended: &Ended<'_>) {}
 
     fn end_session(&self, session_id: u64) {
         self.ended.lock().expect("no panic").push(session_id);

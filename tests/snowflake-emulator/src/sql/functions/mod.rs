@@ -4,6 +4,7 @@
 //! values. The rewrite of a query names them `sf_…`, so none of DataFusion's own functions can be
 //! reached by accident.
 
+mod hash;
 mod json;
 mod math;
 mod operators;
@@ -99,8 +100,15 @@ impl Spec {
     }
 }
 
-fn groups() -> [&'static [Spec]; 5] {
-    [operators::FUNCTIONS, math::FUNCTIONS, text::FUNCTIONS, time::FUNCTIONS, json::FUNCTIONS]
+fn groups() -> [&'static [Spec]; 6] {
+    [
+        operators::FUNCTIONS,
+        math::FUNCTIONS,
+        text::FUNCTIONS,
+        time::FUNCTIONS,
+        json::FUNCTIONS,
+        hash::FUNCTIONS,
+    ]
 }
 
 /// The function of a name without prefix.

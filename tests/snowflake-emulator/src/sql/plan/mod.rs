@@ -3,16 +3,19 @@
 //! DataFusion's own type coercion then finds nothing to do, so none of its rules (which are not
 //! Snowflake's) decides a result. What it would still have to decide is refused by `verify`.
 
+mod aggregates;
 mod lower;
 mod operators;
 mod provider;
 mod verify;
+mod wildcards;
 
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use datafusion::catalog::TableProvider;
 use datafusion::common::DFSchema;
 use datafusion::config::ConfigOptions;
 use datafusion::error::DataFusionError;
@@ -37,11 +40,12 @@ use super::datetime;
 use super::error::{syntax, unsupported};
 use super::formats::Formats;
 use super::functions::{Registry, external};
+use super::history::History;
 use super::results::Results;
-use super::rewrite::{MARK, Rewriter, TWIN, TimeTravel};
+use super::rewrite::{Facts, MARK, Rewriter, Side, TWIN, TimeTravel};
 use super::tokens::Tokens;
 use super::value::{Reader, Value};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Snapshot};
 use crate::engine::{Bind, SessionContext, SqlError};
 use crate::types::{Column, SnowType};
 
@@ -51,14 +55,39 @@ const BATCH_ROWS: usize = 8192;
 /// What all plans of one statement share.
 #[derive(Clone, Debug)]
 pub(crate) struct Planning<'a> {
+    /// Where definitions are changed; what exists is read from the snapshot.
     pub catalog: &'a Catalog,
+    /// All that the statement sees.
+    pub snapshot: Snapshot,
+    /// CURRENT_TRANSACTION().
+    pub transaction: Option<u64>,
     pub results: &'a Results,
+    pub history: &'a History,
     pub session: &'a SessionContext,
     pub binds: &'a [Bind],
     /// The statement's moment: CURRENT_TIMESTAMP and the snapshot.
     pub now_ns: i128,
+    /// The table that a change rewrites, with numbered rows.
+    pub target: Option<Arc<dyn TableProvider>>,
     pub conversion: Arc<Conversion>,
     pub registry: Arc<Registry>,
+}
+
+/// What all statements share.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stores<'a> {
+    pub catalog: &'a Catalog,
+    pub results: &'a Results,
+    pub history: &'a History,
+}
+
+/// What one statement has of its own.
+#[derive(Debug)]
+pub(crate) struct StatementFacts<'a> {
+    pub snapshot: Snapshot,
+    pub transaction: Option<u64>,
+    pub session: &'a SessionContext,
+    pub binds: &'a [Bind],
 }
 
 /// A query ready to run.
@@ -72,16 +101,22 @@ pub(crate) struct Compiled {
 
 impl<'a> Planning<'a> {
     /// Takes zone and formats from the session.
-    pub(crate) fn new(
-        catalog: &'a Catalog,
-        results: &'a Results,
-        session: &'a SessionContext,
-        binds: &'a [Bind],
-        now_ns: i128,
-    ) -> Result<Self, SqlError> {
-        let conversion = Arc::new(conversion_of(session)?);
+    pub(crate) fn new(stores: Stores<'a>, statement: StatementFacts<'a>) -> Result<Self, SqlError> {
+        let conversion = Arc::new(conversion_of(statement.session)?);
         let registry = Arc::new(Registry::new(&conversion));
-        Ok(Self { catalog, results, session, binds, now_ns, conversion, registry })
+        Ok(Self {
+            catalog: stores.catalog,
+            results: stores.results,
+            history: stores.history,
+            now_ns: statement.snapshot.moment_ns,
+            snapshot: statement.snapshot,
+            transaction: statement.transaction,
+            session: statement.session,
+            binds: statement.binds,
+            target: None,
+            conversion,
+            registry,
+        })
     }
 
     /// Compiles the query that the tokens hold.
@@ -98,10 +133,12 @@ impl<'a> Planning<'a> {
         query: Query,
         names: Option<Vec<String>>,
     ) -> Result<Compiled, SqlError> {
-        let mut rewriter = Rewriter::new(self.session, self.binds, self.now_ns);
+        let mut rewriter = self.rewriter();
         if let Some(names) = names {
             rewriter = rewriter.with_names(names);
         }
+        let mut query = query;
+        wildcards::expand(self, &mut query)?;
         let mut statement = Statement::Query(Box::new(query));
         rewriter.statement(&mut statement)?;
         let moments = self.moments(&rewriter.travels)?;
@@ -118,8 +155,18 @@ impl<'a> Planning<'a> {
     /// The value of an expression without columns.
     pub(crate) fn constant(&self, expr: SqlExpr) -> Result<(Value, Option<SnowType>), SqlError> {
         let mut expr = expr;
-        Rewriter::new(self.session, self.binds, self.now_ns).expression(&mut expr)?;
+        self.rewriter().expression(&mut expr)?;
         self.rewritten_constant(expr)
+    }
+
+    fn rewriter(&self) -> Rewriter<'_> {
+        Rewriter::new(Facts {
+            session: self.session,
+            binds: self.binds,
+            history: self.history,
+            transaction: self.transaction,
+            now_ns: self.now_ns,
+        })
     }
 
     fn rewritten_constant(&self, expr: SqlExpr) -> Result<(Value, Option<SnowType>), SqlError> {
@@ -144,13 +191,36 @@ impl<'a> Planning<'a> {
     }
 
     /// The moments of AT(…) in nanoseconds.
-    fn moments(&self, travels: &[TimeTravel]) -> Result<Vec<i128>, SqlError> {
+    fn moments(&self, travels: &[(TimeTravel, Side)]) -> Result<Vec<i128>, SqlError> {
+        let moment = |(travel, side): &(TimeTravel, Side)| {
+            let moment = self.moment(travel)?;
+            Ok(if *side == Side::Before { moment - 1 } else { moment })
+        };
+        travels.iter().map(moment).collect()
+    }
+
+    /// The moment that `AT(…)` or `BEFORE(…)` alone names.
+    pub(crate) fn moment_of(&self, tokens: &Tokens) -> Result<i128, SqlError> {
+        let mut expr = parse_expression(tokens)?;
+        let mut rewriter = self.rewriter();
+        let travel = rewriter.moment(&mut expr)?;
+        self.moments(&[travel])?.pop().ok_or_else(|| unsupported("this moment"))
+    }
+
+    fn moment(&self, travel: &TimeTravel) -> Result<i128, SqlError> {
         let at = SnowType::TimestampLtz { scale: 9 };
-        let moment = |travel: &TimeTravel| match travel {
+        match travel {
             TimeTravel::At(expr) => {
                 let (value, _) = self.rewritten_constant(expr.clone())?;
                 let value = self.conversion.value(value, &at)?;
                 self.conversion.instant(&value).ok_or_else(|| unsupported("AT(TIMESTAMP => NULL)"))
+            }
+            TimeTravel::Statement(expr) => {
+                let (value, _) = self.rewritten_constant(expr.clone())?;
+                match value {
+                    Value::Text(id) => self.history.moment(&id),
+                    _ => Err(unsupported("AT(STATEMENT => …) of this value")),
+                }
             }
             TimeTravel::Offset(expr) => {
                 let (value, _) = self.rewritten_constant(expr.clone())?;
@@ -161,8 +231,7 @@ impl<'a> Planning<'a> {
                     _ => Err(unsupported("AT(OFFSET => NULL)")),
                 }
             }
-        };
-        travels.iter().map(moment).collect()
+        }
     }
 }
 

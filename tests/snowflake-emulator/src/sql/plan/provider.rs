@@ -9,17 +9,19 @@ use datafusion::common::{SchemaError, TableReference};
 use datafusion::config::ConfigOptions;
 use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::error::{DataFusionError, Result as DfResult};
-use datafusion::functions_aggregate::{count, min_max, sum};
+use datafusion::functions_aggregate::{count, sum};
 use datafusion::functions_window::{rank, row_number};
 use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner};
 use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, TableSource, WindowUDF};
 
-use super::{Planning, options, planners};
+use super::{Planning, aggregates, options, planners};
 use crate::catalog::{Qualified, Relation, View};
 use crate::engine::SqlError;
+use crate::sql::dml::TARGET;
 use crate::sql::error::{compile, invalid_identifier, sql_error, unsupported};
 use crate::sql::functions::external;
 use crate::sql::information;
+use crate::sql::query_history::query_history;
 use crate::sql::rewrite::MARK;
 use crate::sql::tokens::split;
 use crate::sql::value::{Value, Writer};
@@ -89,7 +91,7 @@ impl<'a> Provider<'a> {
         if at.schema == information::SCHEMA {
             return information::table(&self.planning, &at);
         }
-        match self.planning.catalog.relation(&at, self.planning.session)? {
+        match self.planning.snapshot.relation(&at, self.planning.session)? {
             Relation::Table(table) => {
                 self.seen.lock().unwrap_or_else(PoisonError::into_inner).tables.push(at);
                 match (&table.generated, moment) {
@@ -114,7 +116,13 @@ impl<'a> Provider<'a> {
     }
 
     fn special(&self, name: &str) -> Result<Arc<dyn TableProvider>, SqlError> {
+        if name == TARGET {
+            let target = self.planning.target.clone();
+            return target.ok_or_else(|| unsupported("this name of a table"));
+        }
         match name.split_once(MARK) {
+            Some(("HISTORY", narrowed)) => query_history(&self.planning, narrowed),
+            None if name == "HISTORY" => query_history(&self.planning, ""),
             Some(("RESULT", id)) => {
                 let (schema, batches) = self.planning.results.get(id)?;
                 memory(schema, batches)
@@ -194,8 +202,9 @@ impl ContextProvider for Provider<'_> {
         Some(match name {
             "count" => count::count_udaf(),
             "sum" => sum::sum_udaf(),
-            "min" => min_max::min_udaf(),
-            "max" => min_max::max_udaf(),
+            "min" => aggregates::min(),
+            "max" => aggregates::max(),
+            "hash_sum" => aggregates::hash_sum(),
             _ => return None,
         })
     }

@@ -240,6 +240,10 @@ fn aggregate(name: &str, function: &Function) -> Result<Option<Expr>, SqlError> 
             let count = call("int", vec![with_name(function, "count", vec![start])]);
             call("avg_end", vec![sum, count])
         }
+        "HASH_AGG" if !distinct => {
+            let hash = call("hash", arguments(function)?);
+            call("int", vec![with_name(function, "hash_sum", vec![hash])])
+        }
         "MIN" | "ANY_VALUE" => with_name(function, "min", vec![first()?]),
         "MAX" => with_name(function, "max", vec![first()?]),
         "ROW_NUMBER" | "RANK" | "DENSE_RANK" if function.over.is_some() => {
@@ -252,13 +256,13 @@ fn aggregate(name: &str, function: &Function) -> Result<Option<Expr>, SqlError> 
 
 /// CURRENT_… and SEQ….
 fn context(rewriter: &Rewriter<'_>, name: &str, args: &[Expr]) -> Result<Option<Expr>, SqlError> {
-    let session = rewriter.session;
+    let session = rewriter.facts.session;
     let text = |value: Option<&str>| match value {
         Some(value) => string(value),
         None => call("cast", vec![null(), string("VARCHAR")]),
     };
     let now = || {
-        let nanos = string(rewriter.now_ns.to_string());
+        let nanos = string(rewriter.facts.now_ns.to_string());
         call("bind", vec![string("TIMESTAMP_LTZ"), nanos])
     };
     let cast_now = |to: String| call("cast", vec![now(), string(to)]);
@@ -269,7 +273,7 @@ fn context(rewriter: &Rewriter<'_>, name: &str, args: &[Expr]) -> Result<Option<
             _ => return Err(unsupported(format!("these arguments of {name}"))),
         },
         "SYSDATE" => {
-            let nanos = string(rewriter.now_ns.to_string());
+            let nanos = string(rewriter.facts.now_ns.to_string());
             call("bind", vec![string("TIMESTAMP_NTZ"), nanos])
         }
         "CURRENT_DATE" => cast_now("DATE".to_owned()),
@@ -283,7 +287,17 @@ fn context(rewriter: &Rewriter<'_>, name: &str, args: &[Expr]) -> Result<Option<
         "CURRENT_REGION" => text(Some("AWS_US_WEST_2")),
         "CURRENT_VERSION" => text(Some(crate::sql::SERVER_VERSION)),
         "CURRENT_SESSION" => string(session.session_id.to_string()),
-        "CURRENT_TRANSACTION" => text(None),
+        "CURRENT_TRANSACTION" => {
+            text(rewriter.facts.transaction.map(|id| id.to_string()).as_deref())
+        }
+        "LAST_QUERY_ID" => {
+            let nth = match args {
+                [] => -1,
+                [nth] => number_of(nth)?.parse().unwrap_or(0),
+                _ => return Err(unsupported(format!("these arguments of {name}"))),
+            };
+            text(rewriter.last_query_id(nth).as_deref())
+        }
         "SEQ1" | "SEQ2" | "SEQ4" | "SEQ8" => identifier(&format!("{MARK}SEQ")),
         _ => return Ok(None),
     }))

@@ -7,21 +7,23 @@
 
 mod build;
 mod functions;
+mod predicates;
+mod tables;
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, BinaryOperator, CastKind, CeilFloorKind, Distinct, Expr, GroupByExpr, Ident,
-    JsonPathElem, LimitClause, ObjectName, ObjectNamePart, OrderByKind, Query, Select, SelectItem,
-    SetExpr, Statement, Subscript, TableAlias, TableFactor, TableVersion, TopQuantity,
-    TrimWhereField, UnaryOperator, Value as SqlValue, VisitMut, VisitorMut,
+    BinaryOperator, CastKind, Distinct, Expr, GroupByExpr, Ident, LimitClause, ObjectName,
+    ObjectNamePart, OrderByKind, Query, Select, SelectItem, SetExpr, Statement, TableAlias,
+    TableFactor, TableVersion, TopQuantity, UnaryOperator, Value as SqlValue, VisitMut, VisitorMut,
 };
 
 pub(crate) use build::empty_select;
-use build::{any_of, binary, case, nested, null, plain_number, select_of_row, union_all};
+use build::{binary, case, null, plain_number, select_of_row, union_all};
 use build::{call, string};
 
 use super::error::{compile, syntax, unsupported};
+use super::history::History;
 use crate::engine::{Bind, SessionContext, SqlError};
 
 /// Marks names that stand for something else than a table of the catalogue.
@@ -36,30 +38,55 @@ pub(crate) enum TimeTravel {
     At(Expr),
     /// Seconds relative to now.
     Offset(Expr),
+    /// The end of a statement.
+    Statement(Expr),
+}
+
+/// Which side of a moment is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// With what was committed at that moment.
+    At,
+    /// Without it.
+    Before,
+}
+
+/// What functions without columns need to know.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Facts<'a> {
+    pub session: &'a SessionContext,
+    pub binds: &'a [Bind],
+    pub history: &'a History,
+    pub transaction: Option<u64>,
+    pub now_ns: i128,
 }
 
 /// The pass and what it found.
 pub(crate) struct Rewriter<'a> {
-    session: &'a SessionContext,
-    binds: &'a [Bind],
-    now_ns: i128,
+    facts: Facts<'a>,
     /// Names of the outermost SELECT's items by their source text, until they are used.
     names: Option<Vec<String>>,
     depth: usize,
     /// The moments that `FROM t AT(…)` names, in the order of their marks.
-    pub(crate) travels: Vec<TimeTravel>,
+    pub(crate) travels: Vec<(TimeTravel, Side)>,
 }
 
 impl<'a> Rewriter<'a> {
-    /// A pass for a statement of a session at a moment.
-    pub(crate) fn new(session: &'a SessionContext, binds: &'a [Bind], now_ns: i128) -> Self {
-        Self { session, binds, now_ns, names: None, depth: 0, travels: Vec::new() }
+    /// A pass for one statement.
+    pub(crate) fn new(facts: Facts<'a>) -> Self {
+        Self { facts, names: None, depth: 0, travels: Vec::new() }
     }
 
     /// Names the outermost SELECT's items by source text.
     pub(crate) fn with_names(mut self, names: Vec<String>) -> Self {
         self.names = Some(names);
         self
+    }
+
+    /// The id that LAST_QUERY_ID(n) gives.
+    fn last_query_id(&self, nth: i64) -> Option<String> {
+        let session = self.facts.session;
+        self.facts.history.nth(session.session_id, &session.query_id, nth)
     }
 
     /// Rewrites a statement in place.
@@ -224,7 +251,7 @@ impl<'a> Rewriter<'a> {
             TableFactor::Derived { lateral: false, sample: None, .. }
             | TableFactor::NestedJoin { .. } => Ok(()),
             TableFactor::TableFunction { expr, alias } => {
-                let (name, alias) = (self.table_function(expr)?, alias.take());
+                let (name, alias) = (tables::table_function(self, expr)?, alias.take());
                 *factor = table_named(ObjectName::from(name), alias);
                 Ok(())
             }
@@ -239,20 +266,12 @@ impl<'a> Rewriter<'a> {
         alias: &mut Option<TableAlias>,
         version: TableVersion,
     ) -> Result<(), SqlError> {
-        let TableVersion::Function(Expr::Function(function)) = version else {
+        let TableVersion::Function(mut moment) = version else {
             return Err(unsupported("CHANGES"));
         };
-        if function.name.to_string() != "AT" {
-            return Err(unsupported(format!("{} of a table", function.name)));
-        }
-        let (kind, mut moment) = functions::named_argument(&function)?;
-        self.expression(&mut moment)?;
         let index = self.travels.len();
-        self.travels.push(match kind.as_str() {
-            "TIMESTAMP" => TimeTravel::At(moment),
-            "OFFSET" => TimeTravel::Offset(moment),
-            other => return Err(unsupported(format!("AT({other} => …)"))),
-        });
+        let travel = self.moment(&mut moment)?;
+        self.travels.push(travel);
         let last = name.0.last_mut().and_then(|part| match part {
             ObjectNamePart::Identifier(identifier) => Some(identifier),
             ObjectNamePart::Function(_) => None,
@@ -270,32 +289,23 @@ impl<'a> Rewriter<'a> {
         Ok(())
     }
 
-    /// `TABLE(GENERATOR(ROWCOUNT => n))` and `TABLE(RESULT_SCAN('id'))`.
-    fn table_function(&self, expr: &Expr) -> Result<Ident, SqlError> {
-        let Expr::Function(function) = expr else { return Err(unsupported("TABLE(…)")) };
-        let name = function.name.to_string();
-        let marked = match name.as_str() {
-            "GENERATOR" => {
-                let (kind, rows) = functions::named_argument(function)?;
-                if kind != "ROWCOUNT" {
-                    return Err(unsupported(format!("GENERATOR({kind} => …)")));
-                }
-                format!("{MARK}GENERATOR{MARK}{rows}")
-            }
-            "RESULT_SCAN" => match functions::arguments(function)?.as_slice() {
-                [Expr::Value(value)] => match &value.value {
-                    SqlValue::SingleQuotedString(id) => format!("{MARK}RESULT{MARK}{id}"),
-                    SqlValue::Placeholder(mark) => {
-                        let id = self.bound(mark)?.value.clone().unwrap_or_default();
-                        format!("{MARK}RESULT{MARK}{id}")
-                    }
-                    _ => return Err(unsupported("RESULT_SCAN of an expression")),
-                },
-                _ => return Err(unsupported("RESULT_SCAN of an expression")),
-            },
-            other => return Err(unsupported(format!("table function {other}"))),
+    /// Reads `AT(TIMESTAMP => …)` and the like.
+    pub(crate) fn moment(&mut self, call: &mut Expr) -> Result<(TimeTravel, Side), SqlError> {
+        let Expr::Function(function) = call else { return Err(unsupported("this moment")) };
+        let side = match function.name.to_string().as_str() {
+            "AT" => Side::At,
+            "BEFORE" => Side::Before,
+            other => return Err(unsupported(format!("{other} of a table"))),
         };
-        Ok(Ident::with_quote('"', marked))
+        let (kind, mut moment) = functions::named_argument(function)?;
+        self.expression(&mut moment)?;
+        let travel = match kind.as_str() {
+            "TIMESTAMP" => TimeTravel::At(moment),
+            "OFFSET" => TimeTravel::Offset(moment),
+            "STATEMENT" => TimeTravel::Statement(moment),
+            other => return Err(unsupported(format!("AT({other} => …)"))),
+        };
+        Ok((travel, side))
     }
 
     /// The bind that a placeholder `?3` names.
@@ -303,7 +313,7 @@ impl<'a> Rewriter<'a> {
         let position = mark.trim_start_matches('?').parse::<usize>().ok();
         let index = position.and_then(|position| position.checked_sub(1));
         index
-            .and_then(|index| self.binds.get(index))
+            .and_then(|index| self.facts.binds.get(index))
             .ok_or_else(|| compile("002049", "42601", format!("Bind variable {mark} not set.")))
     }
 
@@ -341,106 +351,7 @@ impl<'a> Rewriter<'a> {
                 });
                 case(branches.collect(), else_result.map_or_else(null, |found| *found))
             }
-            other => self.replace_predicate(other)?,
-        })
-    }
-
-    fn replace_predicate(&self, expr: Expr) -> Result<Expr, SqlError> {
-        let negate = |negated: bool, expr: Expr| {
-            if negated {
-                Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(nested(expr)) }
-            } else {
-                nested(expr)
-            }
-        };
-        Ok(match expr {
-            Expr::InList { expr, list, negated } => {
-                let tests = list
-                    .into_iter()
-                    .map(|item| binary(expr.as_ref().clone(), BinaryOperator::Eq, item));
-                negate(negated, any_of(tests.collect()).ok_or_else(|| syntax("empty IN list"))?)
-            }
-            Expr::Between { expr, negated, low, high } => {
-                let above = binary(expr.as_ref().clone(), BinaryOperator::GtEq, *low);
-                let below = binary(*expr, BinaryOperator::LtEq, *high);
-                negate(negated, binary(above, BinaryOperator::And, below))
-            }
-            Expr::Like { negated, any: false, expr, pattern, escape_char } => {
-                let escape = escape_char.map(Expr::Value);
-                let args = [*expr, *pattern].into_iter().chain(escape).collect();
-                negate(negated, call("like", args))
-            }
-            Expr::ILike { negated, any: false, expr, pattern, escape_char } => {
-                let escape = escape_char.map(Expr::Value);
-                let args = [*expr, *pattern].into_iter().chain(escape).collect();
-                negate(negated, call("ilike", args))
-            }
-            Expr::IsDistinctFrom(left, right) => negate(true, call("same", vec![*left, *right])),
-            Expr::IsNotDistinctFrom(left, right) => call("same", vec![*left, *right]),
-            other => self.replace_syntax(other)?,
-        })
-    }
-
-    /// Functions that have a grammar of their own.
-    fn replace_syntax(&self, expr: Expr) -> Result<Expr, SqlError> {
-        Ok(match expr {
-            Expr::Extract { field, expr, .. } => {
-                call("date_part", vec![string(field.to_string()), *expr])
-            }
-            Expr::Ceil { expr, field } => rounding("ceil", *expr, field)?,
-            Expr::Floor { expr, field } => rounding("floor", *expr, field)?,
-            Expr::Position { expr, r#in } => call("position", vec![*expr, *r#in]),
-            Expr::Substring { expr, substring_from: Some(from), substring_for, .. } => {
-                let length = substring_for.map(|length| *length);
-                call("substr", [*expr, *from].into_iter().chain(length).collect())
-            }
-            Expr::Trim { trim_where, trim_what, expr, trim_characters } => {
-                let name = match trim_where {
-                    Some(TrimWhereField::Leading) => "ltrim",
-                    Some(TrimWhereField::Trailing) => "rtrim",
-                    _ => "trim",
-                };
-                let characters = trim_what.map(|what| *what).into_iter();
-                let more = trim_characters.into_iter().flatten();
-                call(name, std::iter::once(*expr).chain(characters).chain(more).collect())
-            }
-            Expr::JsonAccess { value, path } => {
-                let mut found = *value;
-                for element in path.path {
-                    let key = match element {
-                        JsonPathElem::Dot { key, .. } => string(key),
-                        JsonPathElem::Bracket { key } | JsonPathElem::ColonBracket { key } => key,
-                    };
-                    found = call("get", vec![found, key]);
-                }
-                found
-            }
-            Expr::CompoundFieldAccess { root, access_chain } => {
-                let mut found = *root;
-                for access in access_chain {
-                    let AccessExpr::Subscript(Subscript::Index { index }) = access else {
-                        return Err(unsupported("this path"));
-                    };
-                    found = call("get", vec![found, index]);
-                }
-                found
-            }
-            kept @ (Expr::Identifier(_)
-            | Expr::CompoundIdentifier(_)
-            | Expr::IsTrue(_)
-            | Expr::IsNotTrue(_)
-            | Expr::IsFalse(_)
-            | Expr::IsNotFalse(_)
-            | Expr::IsNull(_)
-            | Expr::IsNotNull(_)
-            | Expr::InSubquery { .. }
-            | Expr::Exists { .. }
-            | Expr::Subquery(_)
-            | Expr::Nested(_)
-            | Expr::Interval(_)
-            | Expr::Wildcard(_)
-            | Expr::QualifiedWildcard(..)) => kept,
-            other => return Err(unsupported(format!("expression {other}"))),
+            other => predicates::replace(other)?,
         })
     }
 
@@ -565,19 +476,8 @@ fn name_item(
     Ok(())
 }
 
-fn rounding(name: &'static str, expr: Expr, field: CeilFloorKind) -> Result<Expr, SqlError> {
-    use datafusion::sql::sqlparser::ast::DateTimeField;
-    match field {
-        CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) => Ok(call(name, vec![expr])),
-        CeilFloorKind::DateTimeField(_) => Err(unsupported(format!("{name} of a date"))),
-        CeilFloorKind::Scale(value) => match value.value {
-            SqlValue::Number(digits, _) => Ok(call(name, vec![expr, string(digits)])),
-            other => Err(unsupported(format!("{name} to {other}"))),
-        },
-    }
-}
-
-fn table_named(name: ObjectName, alias: Option<TableAlias>) -> TableFactor {
+/// A table by its name.
+pub(crate) fn table_named(name: ObjectName, alias: Option<TableAlias>) -> TableFactor {
     TableFactor::Table {
         name,
         alias,

@@ -3,13 +3,17 @@
 //! A case is SQL and its rows as text: cells joined by `|`, rows by ` / `, NULL as `NULL`,
 //! timestamps with nine digits in UTC. A failing statement is its code.
 
+mod changes;
 mod conversions;
 mod cursors;
+mod definitions;
 mod queries;
 mod statements;
 mod tables;
+mod transactions;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures::TryStreamExt;
 
@@ -22,11 +26,17 @@ use crate::engine::{Bind, SessionContext, SqlError};
 struct Fixture {
     engine: Engine,
     session: SessionContext,
+    /// The message of the last failure.
+    message: String,
 }
 
 impl Fixture {
     async fn new() -> Self {
-        let options = EngineOptions { tpch_scale: 0.001, crm: false };
+        Self::with(EngineOptions::default().idle_transaction).await
+    }
+
+    async fn with(idle_transaction: Duration) -> Self {
+        let options = EngineOptions { tpch_scale: 0.001, crm: false, idle_transaction };
         let engine = Engine::new(options).await.unwrap();
         let session = SessionContext {
             user: "ANNA".to_owned(),
@@ -36,7 +46,7 @@ impl Fixture {
             warehouse: Some("COMPUTE_WH".to_owned()),
             ..SessionContext::default()
         };
-        let mut fixture = Self { engine, session };
+        let mut fixture = Self { engine, session, message: String::new() };
         fixture.text("CREATE DATABASE D").await;
         fixture
     }
@@ -94,8 +104,34 @@ impl Fixture {
             .collect();
         match self.rows(sql, &binds).await {
             Ok(rows) => rows.iter().map(|row| row.join("|")).collect::<Vec<_>>().join(" / "),
-            Err(error) => error.code.to_owned(),
+            Err(error) => {
+                self.message = error.message;
+                error.code.to_owned()
+            }
         }
+    }
+
+    /// The same as another session would see it.
+    async fn text_as(&mut self, session_id: u64, sql: &str) -> String {
+        let own = std::mem::replace(&mut self.session.session_id, session_id);
+        let text = self.text(sql).await;
+        self.session.session_id = own;
+        text
+    }
+
+    /// Runs the cases of several sessions in order and tells all that differ.
+    async fn play(&mut self, cases: &[(u64, &str, &str)]) {
+        let mut wrong = Vec::new();
+        for (session_id, sql, expected) in cases {
+            let got = self.text_as(*session_id, sql).await;
+            if got != *expected {
+                let message = &self.message;
+                wrong.push(format!(
+                    "{session_id}: {sql}\n  expected {expected}\n  got      {got} ({message})"
+                ));
+            }
+        }
+        assert!(wrong.is_empty(), "{} cases differ:\n{}", wrong.len(), wrong.join("\n"));
     }
 
     /// Runs the cases in order and tells all that differ.
@@ -104,7 +140,8 @@ impl Fixture {
         for (sql, expected) in cases {
             let got = self.text(sql).await;
             if got != *expected {
-                wrong.push(format!("{sql}\n  expected {expected}\n  got      {got}"));
+                let message = &self.message;
+                wrong.push(format!("{sql}\n  expected {expected}\n  got      {got} ({message})"));
             }
         }
         assert!(wrong.is_empty(), "{} cases differ:\n{}", wrong.len(), wrong.join("\n"));

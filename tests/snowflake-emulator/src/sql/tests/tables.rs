@@ -14,6 +14,7 @@ async fn changes_answer_with_counts_and_refuse_what_does_not_fit() {
         (TABLE, "Table T successfully created."),
         ("INSERT INTO T (ID, S) VALUES (1, 'abc'), (2, NULL)", "2"),
         ("INSERT INTO T (ID, N) VALUES (3, 1000)", "100132"),
+        ("INSERT INTO T (ID, N) VALUES (3, '1000')", "100039"),
         ("INSERT INTO T (ID, N) VALUES (3, 999.994), (4, -999.99)", "2"),
         ("INSERT INTO T (ID, S) VALUES (9, 'toolong')", "100078"),
         ("INSERT INTO T (ID, S) VALUES (9, 'ééééé')", "1"),
@@ -95,8 +96,9 @@ async fn an_earlier_moment_shows_the_rows_of_then() {
         .check(&[
             ("SELECT T.ID FROM T AT(OFFSET => 0) ORDER BY 1", "1 / 2"),
             ("SELECT ID FROM T AT(TIMESTAMP => '2001-01-01'::TIMESTAMP_LTZ)", "000707"),
-            ("SELECT ID FROM T AT(STATEMENT => 'x')", "000002"),
-            ("SELECT ID FROM T BEFORE(OFFSET => 0)", "000002"),
+            ("SELECT ID FROM T AT(STATEMENT => 'x')", "000709"),
+            ("SELECT ID FROM T BEFORE(OFFSET => 0) ORDER BY 1", "1 / 2"),
+            ("SELECT ID FROM T AT(STREAM => 'x')", "000002"),
         ])
         .await;
 }
