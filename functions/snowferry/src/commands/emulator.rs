@@ -1,6 +1,7 @@
 //! `snowferry emulator`: a Snowflake on this machine that drivers can connect to.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use snowferry_emulator::{Emulator, EmulatorOptions, ReadyLine};
@@ -40,6 +41,10 @@ pub(crate) struct EmulatorArgs {
     /// Leave out the sample database CRM
     #[arg(long)]
     no_crm: bool,
+
+    /// Seconds without a statement after which a transaction that blocks another is rolled back
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    idle_transaction: u64,
 }
 
 /// Reads a scale factor of TPC-H.
@@ -57,6 +62,7 @@ pub(crate) async fn run(global: &Global, args: EmulatorArgs) -> Result<Done, Fai
         tpch_scale: args.tpch,
         crm: !args.no_crm,
         load: args.load,
+        idle_transaction: Duration::from_secs(args.idle_transaction),
         ..EmulatorOptions::default()
     };
     let emulator = start(options).await?;
