@@ -11,6 +11,10 @@ use snowferry_model::run::{Figures, Outcome, RUN_VERSION, RunRecord};
 use snowferry_model::state::{StreamKey, StreamState};
 use snowferry_model::time::UnixMillis;
 
+mod pushes;
+
+pub use pushes::pushes;
+
 use crate::{CheckpointError, CheckpointStore, LeaseOutcome, LeaseStore, Revision, RunStore};
 
 /// When a lease ends by itself.

@@ -3,9 +3,9 @@
 //! [`CheckpointStore`] keeps one small item for each table and changes it by compare-and-set: the
 //! watermark moves only from the revision that was read. [`LeaseStore`] keeps two runs from doing
 //! the same work; it is there for efficiency, and correctness never rests on it. [`RunStore`]
-//! remembers what each run did.
+//! remembers what each run did. [`PushStore`] does the first and the last for pushes.
 //!
-//! - [`memory`]: all three in memory; the fake.
+//! - [`memory`]: all of them in memory; the fakes.
 //! - `sqlite` (feature): a file on this machine, leases by file locks.
 //! - `contract` (feature): the suites that every store passes.
 
@@ -19,12 +19,14 @@ use snowferry_model::time::UnixMillis;
 pub mod contract;
 mod error;
 pub mod memory;
+mod push;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 #[cfg(test)]
 mod tests;
 
 pub use error::CheckpointError;
+pub use push::{PushStore, StoredPush};
 
 /// Counts the writes of one item; a compare-and-set names the one it was based on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

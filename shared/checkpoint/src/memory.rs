@@ -13,6 +13,10 @@ use snowferry_model::run::RunRecord;
 use snowferry_model::state::{StreamKey, StreamState};
 use snowferry_model::time::UnixMillis;
 
+mod pushes;
+
+pub use pushes::MemoryPushes;
+
 use crate::{
     CheckpointError, CheckpointStore, LeaseOutcome, LeaseStore, Revision, RunStore, Stored,
 };

@@ -1,7 +1,8 @@
 //! State and run records in one SQLite file, leases as file locks beside it.
 //!
 //! ```text
-//! {folder}/state.db       table `state`: one row for each table, table `run`: run records
+//! {folder}/state.db       table `state`: one row for each table, table `run`: run records,
+//!                         tables `push` and `push_run`: the same of pushes
 //! {folder}/leases/{connection}/{table}.lock
 //!                         locked while a process works on the table; holds the owner's name
 //! ```
@@ -31,6 +32,7 @@ use crate::{
 };
 
 mod leases;
+mod pushes;
 mod schema;
 
 use leases::FileLeases;

@@ -11,7 +11,7 @@ use snowferry_model::time::UnixMillis;
 use tempfile::TempDir;
 
 use crate::contract::{self, LeaseEnd};
-use crate::memory::MemoryCheckpoint;
+use crate::memory::{MemoryCheckpoint, MemoryPushes};
 use crate::sqlite::SqliteCheckpoint;
 use crate::{CheckpointStore, LeaseOutcome, LeaseStore, RunStore};
 
@@ -24,6 +24,8 @@ async fn the_store_in_memory_passes_the_suites() {
     contract::states(&states).await;
     contract::leases(&memory, LeaseEnd::Time).await;
     contract::runs(&memory).await;
+    let pushes: Arc<dyn crate::PushStore> = Arc::new(MemoryPushes::default());
+    contract::pushes(&pushes).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -33,6 +35,8 @@ async fn the_sqlite_store_passes_the_suites() {
     contract::states(&states).await;
     contract::leases(&sqlite, LeaseEnd::Process).await;
     contract::runs(&sqlite).await;
+    let pushes: Arc<dyn crate::PushStore> = Arc::new(sqlite);
+    contract::pushes(&pushes).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -123,10 +127,24 @@ fn a_state_file_of_a_later_version_is_left_as_it_is() {
     check_refused(
         |path| {
             SqliteCheckpoint::open(path.parent().unwrap()).unwrap();
-            Connection::open(path).unwrap().execute_batch("PRAGMA user_version = 2").unwrap();
+            Connection::open(path).unwrap().execute_batch("PRAGMA user_version = 3").unwrap();
         },
-        "its tables have version 2, this program knows version 1",
+        "its tables have version 3, this program knows version 2",
     );
+}
+
+#[tokio::test]
+async fn a_state_file_from_before_there_were_pushes_keeps_its_states_and_takes_pushes() {
+    let (folder, store) = store();
+    store.store(&key(), None, &StreamState::fresh(4)).await.unwrap();
+    drop(store);
+    let raw = Connection::open(folder.path().join("state.db")).unwrap();
+    raw.execute_batch("DROP TABLE push; DROP TABLE push_run; PRAGMA user_version = 1").unwrap();
+    drop(raw);
+    let store = SqliteCheckpoint::open(folder.path()).unwrap();
+    assert_eq!(store.load(&key()).await.unwrap().unwrap().state.generation, 4);
+    let pushes: Arc<dyn crate::PushStore> = Arc::new(store);
+    contract::pushes(&pushes).await;
 }
 
 #[tokio::test]

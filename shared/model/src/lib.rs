@@ -6,13 +6,15 @@
 //!
 //! Reading order: [`names`] and [`time`], then [`types`] (what Snowflake declares), [`plan`] (how
 //! it is staged), then the life of a slice: [`watermark`], [`mod@slice`], [`manifest`], [`state`],
-//! [`run`], and [`fault`] (whose fault a failure is and when to try again).
+//! [`run`], the other way around [`push`], and [`fault`] (whose fault a failure is and when to try
+//! again).
 
 pub mod export;
 pub mod fault;
 pub mod manifest;
 pub mod names;
 pub mod plan;
+pub mod push;
 pub mod run;
 pub mod slice;
 pub mod state;

@@ -60,6 +60,9 @@ pub enum NameError {
         "a connection's name is lower-case letters, digits and hyphens, and starts with a letter"
     )]
     Connection,
+    /// A push's name outside `[a-z0-9-]`.
+    #[error("a push's name is lower-case letters, digits and hyphens, and starts with a letter")]
+    Push,
 }
 
 /// One SQL identifier in its exact, resolved spelling (`ORDERS`, `my col`).

@@ -148,6 +148,56 @@ pub enum SnowflakeError {
         /// The status.
         status: u16,
     },
+    /// No answer to a statement that changes something: it may have happened.
+    #[error("{step}: the outcome is unknown")]
+    Unknown {
+        /// What was tried.
+        step: String,
+        /// Why.
+        source: BoxError,
+    },
+    /// The ledger of a push is not where it must be; nothing was changed.
+    #[error("the ledger of push {push} is at {found}, not at {expected}")]
+    Ledger {
+        /// The push.
+        push: String,
+        /// Where it must be.
+        expected: String,
+        /// Where it is.
+        found: String,
+    },
+    /// A staging table went with its session; nothing was changed.
+    #[error("the staging table of {table} is gone")]
+    StagingGone {
+        /// The target.
+        table: String,
+    },
+    /// A file that was uploaded is not there any more.
+    #[error("the uploaded file {file} is missing")]
+    FileMissing {
+        /// The file.
+        file: String,
+    },
+    /// The server refused rows that we sent; nothing of them is in the target.
+    #[error("{table} refused the rows: {reason} ({code})")]
+    RowsRefused {
+        /// The table.
+        table: String,
+        /// The server's code.
+        code: String,
+        /// The kind of the refusal, never a value.
+        reason: String,
+    },
+    /// A statement touched another number of rows than were staged; it was rolled back.
+    #[error("{table}: {found} rows were applied of {expected}, rolled back")]
+    AppliedRows {
+        /// The target.
+        table: String,
+        /// Rows staged.
+        expected: u64,
+        /// Rows that the server reported.
+        found: u64,
+    },
 }
 
 impl Fault for SnowflakeError {
@@ -168,6 +218,12 @@ impl Fault for SnowflakeError {
             Self::Protocol { .. } => "SNOWFLAKE_PROTOCOL",
             Self::Unreachable { .. } => "SNOWFLAKE_UNREACHABLE",
             Self::Status { .. } => "SNOWFLAKE_STATUS",
+            Self::Unknown { .. } => "SNOWFLAKE_UNKNOWN",
+            Self::Ledger { .. } => "SNOWFLAKE_LEDGER",
+            Self::StagingGone { .. } => "SNOWFLAKE_STAGING_GONE",
+            Self::FileMissing { .. } => "SNOWFLAKE_FILE_MISSING",
+            Self::RowsRefused { .. } => "SNOWFLAKE_ROWS_REFUSED",
+            Self::AppliedRows { .. } => "SNOWFLAKE_APPLIED_ROWS",
         }
     }
 
@@ -184,8 +240,12 @@ impl Fault for SnowflakeError {
             Self::ResultGone { .. }
             | Self::RowCount { .. }
             | Self::Unreachable { .. }
-            | Self::Status { .. } => Blame::Transient,
-            Self::Protocol { .. } => Blame::Snowferry,
+            | Self::Status { .. }
+            | Self::Unknown { .. }
+            | Self::StagingGone { .. } => Blame::Transient,
+            Self::Ledger { .. } | Self::FileMissing { .. } => Blame::Operator,
+            Self::RowsRefused { .. } => Blame::Customer,
+            Self::Protocol { .. } | Self::AppliedRows { .. } => Blame::Snowferry,
         }
     }
 

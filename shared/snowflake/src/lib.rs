@@ -1,9 +1,13 @@
-//! Reads Snowflake exactly: statements, results by query id, bounded streams of typed batches.
+//! Reads Snowflake exactly and writes to it once: statements, results by query id, bounded streams
+//! of typed batches, loads in one transaction.
 //!
 //! [`Source`] is what an engine sees: describe a table, profile its cursor, submit one statement,
 //! read its result by query id as often as needed, by any process, for 24 hours. Rows come in the
 //! staged types of a [`TablePlan`], decided from what the server *declares*, never from what the
 //! first batch looks like.
+//!
+//! [`Target`] is the other direction: a push loads files into a staging table of its own and moves
+//! their rows into a customer's table together with a ledger row.
 //!
 //! - [`memory`]: a source in memory with versions by commit time; the engines' fake.
 //! - [`decode`]: the wire's encodings into the staged types, exactly.
@@ -33,8 +37,10 @@ pub mod contract;
 pub mod decode;
 mod error;
 pub mod memory;
+mod target;
 
 pub use error::SnowflakeError;
+pub use target::{Applied, FileToUpload, LedgerMove, PartFiles, StagedRows, Target};
 
 /// A bounded stream of batches in the plan's staged schema.
 pub type BatchStream = Pin<Box<dyn Stream<Item = Result<RecordBatch, SnowflakeError>> + Send>>;

@@ -35,6 +35,8 @@
 //! server does after 24 hours. Ids come from a counter, so a run repeats exactly.
 
 mod rows;
+#[cfg(feature = "memory-target")]
+pub mod target;
 mod value;
 
 use std::collections::BTreeMap;

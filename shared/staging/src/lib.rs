@@ -5,7 +5,7 @@
 //! [`Upload`] and becomes visible only when it is finished; a dropped upload leaves nothing that
 //! [`Staging::list`] shows.
 //!
-//! - [`keys`]: where each object of a slice lives.
+//! - [`keys`], [`push_keys`]: where each object of a slice lives.
 //! - [`part`]: batches → Parquet with exact statistics, in bounded memory, off the runtime thread.
 //! - [`memory`]: a store in memory; the fake.
 //! - `local` (feature): a folder on this machine.
@@ -25,6 +25,7 @@ pub mod keys;
 pub mod local;
 pub mod memory;
 pub mod part;
+pub mod push_keys;
 #[cfg(test)]
 mod tests;
 

@@ -22,6 +22,16 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "snowferry-push",
+        &[
+            "snowferry-model",
+            "snowferry-snowflake",
+            "snowferry-staging",
+            "snowferry-checkpoint",
+            "snowferry-database",
+        ],
+    ),
+    (
         "snowferry-bootstrap",
         &[
             "snowferry-model",
@@ -30,13 +40,20 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
             "snowferry-checkpoint",
             "snowferry-database",
             "snowferry-pull",
+            "snowferry-push",
         ],
     ),
     // The emulator is judged against everything else, so it shares nothing with it.
     ("snowferry-emulator", &[]),
     (
         "snowferry",
-        &["snowferry-bootstrap", "snowferry-model", "snowferry-pull", "snowferry-emulator"],
+        &[
+            "snowferry-bootstrap",
+            "snowferry-model",
+            "snowferry-pull",
+            "snowferry-push",
+            "snowferry-emulator",
+        ],
     ),
     ("snowferry-stories", &[]),
     ("snowferry-bench", &[]),
@@ -91,7 +108,7 @@ fn every_room_depends_only_on_rooms_below_it() {
 
 #[test]
 fn engines_build_and_test_without_vendors() {
-    for engine in ["snowferry-model", "snowferry-pull"] {
+    for engine in ["snowferry-model", "snowferry-pull", "snowferry-push"] {
         let tree = cargo(&["tree", "-p", engine, "-e", "all", "--prefix", "none", "--offline"]);
         let heavy: BTreeSet<_> = tree
             .lines()

@@ -3,7 +3,10 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// Version of the tables, kept in SQLite's `user_version`.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
+
+/// The version before there were pushes; its file gets their tables when it is opened.
+const WITHOUT_PUSHES: i64 = 1;
 
 /// Marks the file as ours ("SNFY"), kept in SQLite's `application_id`.
 const APPLICATION_ID: i64 = 0x534E_4659;
@@ -37,6 +40,27 @@ CREATE INDEX run_newest ON run (started_at, run_id);
 CREATE INDEX run_unfinished ON run (connection, table_name) WHERE ended_at IS NULL;
 ";
 
+const PUSH_TABLES: &str = "
+CREATE TABLE push (
+    connection TEXT NOT NULL,
+    name TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (connection, name)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE push_run (
+    run_id TEXT NOT NULL,
+    connection TEXT NOT NULL,
+    name TEXT NOT NULL,
+    started_at INTEGER NOT NULL,
+    ended_at INTEGER,
+    body TEXT NOT NULL,
+    PRIMARY KEY (run_id, connection, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX push_run_newest ON push_run (started_at, run_id);
+CREATE INDEX push_run_unfinished ON push_run (connection, name) WHERE ended_at IS NULL;
+";
+
 /// Makes the tables in an empty file, and the settings of the connection.
 pub(super) fn prepare(connection: &mut Connection) -> rusqlite::Result<Found> {
     if let Some(reason) = foreign(connection)? {
@@ -50,9 +74,13 @@ pub(super) fn prepare(connection: &mut Connection) -> rusqlite::Result<Found> {
     if let Some(reason) = foreign(&transaction)? {
         return Ok(Found::Foreign(reason));
     }
-    if pragma(&transaction, "user_version")? == 0 {
+    let version = pragma(&transaction, "user_version")?;
+    if version == 0 {
         transaction.execute_batch(TABLES)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    }
+    if version < SCHEMA_VERSION {
+        transaction.execute_batch(PUSH_TABLES)?;
         transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     }
     transaction.commit()?;
@@ -70,7 +98,7 @@ fn foreign(connection: &Connection) -> rusqlite::Result<Option<String>> {
     if pragma(connection, "application_id")? != APPLICATION_ID {
         return Ok(Some("it is an SQLite file of another program".to_owned()));
     }
-    if version != SCHEMA_VERSION {
+    if !(WITHOUT_PUSHES..=SCHEMA_VERSION).contains(&version) {
         return Ok(Some(format!(
             "its tables have version {version}, this program knows version {SCHEMA_VERSION}"
         )));

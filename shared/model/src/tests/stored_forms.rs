@@ -325,3 +325,156 @@ fn export_snapshots_stay_readable() {
         ],
     );
 }
+
+#[test]
+fn pushes_stay_readable() {
+    use crate::push::*;
+    let connection = stream().connection;
+    let push = PushKey { connection, name: PushName::new("scores").unwrap() };
+    let fresh = PushState::fresh(1);
+    let working = PushState {
+        version: PUSH_STATE_VERSION,
+        generation: 2,
+        sequence: 7,
+        slice: Some(PushSlice {
+            sequence: 8,
+            plan: "00112233445566778899aabbccddeeff".to_owned(),
+            run_id: "20260102T030405678Z-1".to_owned(),
+            pinned_at: UnixMillis(1_767_323_045_678),
+        }),
+        last_run: Some("20260101T030405678Z-1".to_owned()),
+        rows: 12,
+        pushed_as_of: Some(UnixMillis(1_767_236_645_678)),
+    };
+    check("push-state.v1.json", &[fresh, working]);
+    check("push-manifest.v1.json", &[push_manifest()]);
+    let run = |outcome: PushOutcome| PushRunRecord {
+        version: PUSH_RUN_VERSION,
+        run_id: "20260102T030405678Z-1".to_owned(),
+        push: push.clone(),
+        target: "CRM.PUBLIC.SCORES".parse().unwrap(),
+        mode: "rewrite".to_owned(),
+        trigger: "manual".to_owned(),
+        started_at: UnixMillis(1_767_323_045_678),
+        ended_at: Some(UnixMillis(1_767_323_046_000)),
+        outcome,
+        figures: PushFigures {
+            rows_staged: 1,
+            rows_applied: 2,
+            rows_replaced: 3,
+            parts_staged: 4,
+            staged_bytes: 5,
+            pin_ms: 6,
+            stage_ms: 7,
+            apply_ms: 8,
+        },
+    };
+    let verdict = |verdict| ColumnVerdict {
+        column: "ID".to_owned(),
+        ours: "text".to_owned(),
+        theirs: "NUMBER(38,0)".to_owned(),
+        verdict,
+        reason: "text does not go into NUMBER(38,0)".to_owned(),
+        repair: Some("cast it".to_owned()),
+    };
+    let all = [Verdict::Fits, Verdict::Checked, Verdict::Warning, Verdict::Refused];
+    let outcomes = [
+        PushOutcome::Running,
+        PushOutcome::Applied,
+        PushOutcome::Continued,
+        PushOutcome::Busy { owner: "elsewhere".to_owned() },
+        PushOutcome::Crashed,
+        PushOutcome::Refused { verdicts: all.map(verdict).to_vec() },
+        PushOutcome::Failed {
+            code: "PUSH_TARGET_CHANGED".to_owned(),
+            message: "it was made anew".to_owned(),
+            blame: Blame::Customer,
+            retry: Retry::NextRun,
+            hint: None,
+        },
+    ];
+    check("push-run.v1.json", &outcomes.map(run));
+}
+
+fn push_manifest() -> crate::push::PushManifest {
+    use crate::push::*;
+    use WireForm as F;
+    let forms = [
+        F::Integer,
+        F::Decimal { precision: 12, scale: 2 },
+        F::Float,
+        F::Boolean,
+        F::Date,
+        F::Text,
+        F::Binary,
+        F::Json,
+        F::Shape,
+        F::DecimalText,
+        F::TimeText,
+        F::WallMicros,
+        F::InstantMicros,
+        F::WallText,
+        F::OffsetText,
+        F::VectorText,
+    ];
+    let column = |(position, form): (usize, WireForm)| PushColumn {
+        target: identifier(&format!("C{position}")),
+        data_type: SnowflakeType::Text,
+        max_chars: Some(50),
+        max_bytes: None,
+        nullable: true,
+        source: "x".to_owned(),
+        nanos: true,
+        offset: false,
+        form,
+        round: false,
+    };
+    let values = [
+        ConstantValue::RunId,
+        ConstantValue::PinnedAt,
+        ConstantValue::Text("a".to_owned()),
+        ConstantValue::Integer(-1),
+        ConstantValue::Boolean(true),
+    ];
+    let constant = |value| Constant { target: identifier("K"), value };
+    let plan = PushPlan {
+        version: PUSH_PLAN_VERSION,
+        run_id: "20260102T030405678Z-1".to_owned(),
+        target: "CRM.PUBLIC.SCORES".parse().unwrap(),
+        identity: "2026-01-02 03:04:05.678 +0000".to_owned(),
+        fingerprint: "00112233445566778899aabbccddeeff".to_owned(),
+        mode: PushMode::Upsert { key: vec![identifier("ID")] },
+        delivery: Delivery::Ledger { table: "CRM.SNOWFERRY.LEDGER".parse().unwrap() },
+        columns: forms.into_iter().enumerate().map(column).collect(),
+        constants: values.map(constant).to_vec(),
+        snapshot: ExportSnapshot {
+            version: EXPORT_VERSION,
+            query: ExportQuery {
+                connection: None,
+                source: ExportSource::Sql("SELECT 1".to_owned()),
+                parameters: std::collections::BTreeMap::new(),
+                now: UnixMillis(1),
+            },
+            tables: Vec::new(),
+            columns: Vec::new(),
+        },
+        target_rows: Some(10),
+        pinned_at: UnixMillis(1_767_323_045_678),
+    };
+    PushManifest {
+        version: PUSH_MANIFEST_VERSION,
+        generation: 2,
+        sequence: 8,
+        plan,
+        rows: 3,
+        values: vec![3, 2],
+        parts: vec![PushPart {
+            index: 0,
+            object: "acme/push-scores/g2/n8/a/part-00000.parquet".to_owned(),
+            file: "@~/snowferry/a/part-00000.parquet".to_owned(),
+            rows: 3,
+            size_bytes: 900,
+            sha256: "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855".to_owned(),
+        }],
+    }
+}

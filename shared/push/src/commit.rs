@@ -1,0 +1,88 @@
+//! Moves the state past a slice, or gives a slice up, by compare-and-set.
+
+use snowferry_checkpoint::{CheckpointError, StoredPush};
+use snowferry_model::push::{PushManifest, PushState};
+use snowferry_staging::push_keys;
+
+use crate::error::PushError;
+use crate::ports::Event;
+use crate::run::Work;
+
+/// Whether the state is where it was to be moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moved {
+    /// It is, moved by us or by another run.
+    Yes,
+    /// Another run changed it in another way; look again.
+    Elsewhere,
+}
+
+/// Moves the state to the manifest's sequence number. Its rows are in the target.
+pub(crate) async fn commit(
+    work: &Work<'_>,
+    stored: &StoredPush,
+    manifest: &PushManifest,
+) -> Result<Moved, PushError> {
+    let after = PushState {
+        sequence: manifest.sequence,
+        slice: None,
+        last_run: Some(manifest.plan.run_id.clone()),
+        rows: manifest.rows,
+        pushed_as_of: Some(manifest.plan.pinned_at),
+        ..stored.state.clone()
+    };
+    let reached =
+        |now: &PushState| now.generation == after.generation && now.sequence >= after.sequence;
+    let moved = store(work, stored, &after, reached).await?;
+    if moved == Moved::Yes {
+        work.event(Event::Committed { sequence: manifest.sequence });
+    }
+    Ok(moved)
+}
+
+/// Begins another generation without a slice: whoever still holds the given-up one finds the state
+/// and the ledger elsewhere.
+pub(crate) async fn give_up(
+    work: &Work<'_>,
+    stored: &StoredPush,
+    generation: u64,
+) -> Result<Moved, PushError> {
+    let after = PushState { generation, sequence: 0, slice: None, ..stored.state.clone() };
+    let reached = |now: &PushState| now.generation >= after.generation;
+    store(work, stored, &after, reached).await
+}
+
+/// Stores a state; after a failure, reads back whether what was wanted is there.
+pub(crate) async fn store(
+    work: &Work<'_>,
+    stored: &StoredPush,
+    after: &PushState,
+    reached: impl Fn(&PushState) -> bool + Send,
+) -> Result<Moved, PushError> {
+    let result = work.ports.pushes.store(&work.job.push, Some(stored.revision), after).await;
+    let failure = match result {
+        Ok(_) => return Ok(Moved::Yes),
+        Err(error) => error,
+    };
+    match work.load_state().await? {
+        Some(now) if reached(&now.state) => Ok(Moved::Yes),
+        _ => match failure {
+            CheckpointError::Moved { .. } | CheckpointError::Unknown { .. } => Ok(Moved::Elsewhere),
+            error => Err(work.checkpoint(error)),
+        },
+    }
+}
+
+/// Deletes the parts of a committed sequence number; its manifest stays, so that a run that still
+/// works on the same slice finds it and needs no data. Failures are left to a later clean-up.
+pub(crate) async fn clean_up(work: &Work<'_>, manifest: &PushManifest) {
+    let push = &work.job.push;
+    let prefix = push_keys::sequence_prefix(push, manifest.generation, manifest.sequence);
+    let keep = push_keys::manifest(push, manifest.generation, manifest.sequence);
+    let Ok(objects) = work.ports.staging.list(&prefix).await else { return };
+    for object in objects {
+        if object.key != keep {
+            work.discard(&object.key).await;
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! Writes the rows of a slice as parts, brings them to the server, and makes the manifest.
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow::array::Array;
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::StreamExt;
+use snowferry_database::DatabaseError;
+use snowferry_model::push::{
+    ColumnVerdict, PUSH_MANIFEST_VERSION, PushManifest, PushPart, PushPlan, PushSlice, PushState,
+};
+use snowferry_snowflake::{FileToUpload, PartFiles};
+use snowferry_staging::part::{PartOptions, PartWriter};
+use snowferry_staging::{ObjectKey, Staging, StagingError, push_keys};
+
+use crate::convert::Converter;
+use crate::error::PushError;
+use crate::guards::guard;
+use crate::ports::Event;
+use crate::run::Work;
+use crate::stored;
+
+/// What staging led to.
+pub(crate) enum Staged {
+    /// All parts are there; this is the manifest that counts.
+    Manifest(Box<PushManifest>),
+    /// Rows do not fit.
+    Refused(Vec<ColumnVerdict>),
+    /// The deadline came.
+    Deadline,
+    /// The pinned versions of our tables are gone.
+    Gone(DatabaseError),
+}
+
+/// Stages a slice.
+pub(crate) async fn stage(
+    work: &Work<'_>,
+    state: &PushState,
+    slice: &PushSlice,
+) -> Result<Staged, PushError> {
+    let plan = read_plan(work, state, slice).await?;
+    let mut batches = match work.ports.export.open(&plan.snapshot).await {
+        Ok(batches) => batches,
+        Err(error @ DatabaseError::SnapshotGone { .. }) => return Ok(Staged::Gone(error)),
+        Err(error) => return Err(work.database(error)),
+    };
+    let mut parts = Parts::new(work, state.generation, slice.sequence, &plan);
+    let mut converter = Converter::new(&plan);
+    while let Some(batch) = batches.next().await {
+        let batch = match batch {
+            Ok(batch) => batch,
+            Err(error @ DatabaseError::SnapshotGone { .. }) => return Ok(Staged::Gone(error)),
+            Err(error) => return Err(work.database(error)),
+        };
+        let rows = batch.num_rows() as u64;
+        let converted = converter.convert(&batch).map_err(|error| error.of(&work.job.push))?;
+        // After a first value that does not fit, the rest is only looked at.
+        if !converter.has_problems() {
+            parts.write(converted).await?;
+        }
+        work.event(Event::Read { rows });
+        work.keep_lease().await;
+        if work.past_deadline() {
+            return Ok(Staged::Deadline);
+        }
+    }
+    let mut verdicts = converter.verdicts();
+    verdicts.extend(guard(&plan, converter.rows(), work.job.rules));
+    if !verdicts.is_empty() {
+        return Ok(Staged::Refused(verdicts));
+    }
+    let parts = parts.finish().await?;
+    let manifest = PushManifest {
+        version: PUSH_MANIFEST_VERSION,
+        generation: state.generation,
+        sequence: slice.sequence,
+        rows: converter.rows(),
+        values: converter.values(),
+        plan,
+        parts,
+    };
+    publish(work, manifest).await
+}
+
+async fn read_plan(
+    work: &Work<'_>,
+    state: &PushState,
+    slice: &PushSlice,
+) -> Result<PushPlan, PushError> {
+    let key = push_keys::plan(&work.job.push, state.generation, slice.sequence, &slice.plan);
+    stored::read(work, &key)
+        .await?
+        .ok_or_else(|| work.staging(StagingError::Missing { key: key.to_string() }))
+}
+
+/// Creates the manifest; if another run was faster, its parts count and ours go.
+async fn publish(work: &Work<'_>, manifest: PushManifest) -> Result<Staged, PushError> {
+    let key = push_keys::manifest(&work.job.push, manifest.generation, manifest.sequence);
+    let ours = manifest.clone();
+    let counts = stored::create(work, &key, manifest).await?;
+    if counts.parts != ours.parts {
+        for part in &ours.parts {
+            work.discard(&ObjectKey(part.object.clone())).await;
+        }
+        if let Err(error) = work.ports.target.discard(&ours, None).await {
+            let code = snowferry_model::fault::Fault::code(&error);
+            tracing::warn!(code, "take uploaded files away");
+        }
+    }
+    Ok(Staged::Manifest(Box::new(counts)))
+}
+
+/// The parts of one attempt, one of them open.
+struct Parts<'a> {
+    work: &'a Work<'a>,
+    attempt: String,
+    generation: u64,
+    sequence: u64,
+    schema: SchemaRef,
+    open: Option<(ObjectKey, PartWriter)>,
+    open_bytes: u64,
+    open_rows: u64,
+    done: Vec<PushPart>,
+}
+
+impl<'a> Parts<'a> {
+    fn new(work: &'a Work<'a>, generation: u64, sequence: u64, plan: &PushPlan) -> Self {
+        Self {
+            work,
+            attempt: work.next_attempt(),
+            generation,
+            sequence,
+            schema: Arc::new(crate::convert::schema(&plan.columns)),
+            open: None,
+            open_bytes: 0,
+            open_rows: 0,
+            done: Vec::new(),
+        }
+    }
+
+    async fn write(&mut self, batch: RecordBatch) -> Result<(), PushError> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        let bytes = |column: &dyn Array| column.to_data().get_slice_memory_size().unwrap_or(0);
+        let size: usize = batch.columns().iter().map(|column| bytes(column)).sum();
+        let rows = batch.num_rows() as u64;
+        let work = self.work;
+        if self.open.is_none() {
+            let index = u32::try_from(self.done.len()).unwrap_or(u32::MAX);
+            let push = &work.job.push;
+            let key = push_keys::part(push, self.generation, self.sequence, &self.attempt, index);
+            let staging = work.ports.staging.as_ref();
+            let options = PartOptions::default();
+            let writer = PartWriter::begin(staging, &key, self.schema.clone(), &options)
+                .await
+                .map_err(|source| work.staging(source))?;
+            self.open = Some((key, writer));
+        }
+        if let Some((_, writer)) = &mut self.open {
+            writer.write(batch).await.map_err(|source| work.staging(source))?;
+        }
+        self.open_bytes += size as u64;
+        self.open_rows += rows;
+        if self.open_bytes >= work.run.limits.part_bytes {
+            self.close().await?;
+        }
+        Ok(())
+    }
+
+    /// Ends the open part and brings it to the server.
+    async fn close(&mut self) -> Result<(), PushError> {
+        let Some((key, writer)) = self.open.take() else { return Ok(()) };
+        let work = self.work;
+        let written = writer.finish().await.map_err(|source| work.staging(source))?;
+        (self.open_bytes, self.open_rows) = (0, 0);
+        let file = FileToUpload {
+            object: key.0.clone(),
+            size_bytes: written.size_bytes,
+            sha256: written.sha256.clone(),
+        };
+        let files = StagedFiles(Arc::clone(&work.ports.staging));
+        let name =
+            work.ports.target.upload(&file, &files).await.map_err(|source| work.target(source))?;
+        let index = u32::try_from(self.done.len()).unwrap_or(u32::MAX);
+        work.figures(|figures| {
+            figures.rows_staged += written.rows;
+            figures.parts_staged += 1;
+            figures.staged_bytes += written.size_bytes;
+        });
+        work.event(Event::Staged {
+            part: index,
+            rows: written.rows,
+            size_bytes: written.size_bytes,
+        });
+        self.done.push(PushPart {
+            index,
+            object: key.0,
+            file: name,
+            rows: written.rows,
+            size_bytes: written.size_bytes,
+            sha256: written.sha256,
+        });
+        Ok(())
+    }
+
+    async fn finish(mut self) -> Result<Vec<PushPart>, PushError> {
+        self.close().await?;
+        Ok(self.done)
+    }
+}
+
+/// Staged objects as an upload reads them.
+pub(crate) struct StagedFiles(pub(crate) Arc<dyn Staging>);
+
+#[async_trait]
+impl PartFiles for StagedFiles {
+    async fn read(
+        &self,
+        object: &str,
+        range: Range<u64>,
+    ) -> Result<Bytes, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(self.0.read(&ObjectKey(object.to_owned()), range).await?)
+    }
+
+    fn local_path(&self, object: &str) -> Option<PathBuf> {
+        self.0.local_path(&ObjectKey(object.to_owned()))
+    }
+}
