@@ -53,7 +53,7 @@ def test_every_dead_letter_queue_is_watched():
 @pytest.mark.parametrize("name", ["ErrorsAlarm", "ThrottlesAlarm"])
 def test_every_function_with_a_queue_is_watched(name):
     functions = {v["Ref"] for _, v in watched(Stack().properties(name))}
-    assert {"PullFunction", "LoadFunction", "PushFunction"} <= functions
+    assert {"PullFunction", "PushFunction"} <= functions
 
 
 def test_every_gateway_is_watched():
@@ -66,7 +66,7 @@ def test_every_gateway_is_watched():
 
 def test_late_means_what_the_parameter_says():
     late = Stack(LateAfterHours="5").properties("LateAlarm")["Metrics"][0]
-    assert late["Expression"] == "IF(MAX([pull, load]) > 5 * 3600, 1, 0)"
+    assert late["Expression"] == "IF(pull > 5 * 3600, 1, 0)"
 
 
 def test_an_email_subscribes_and_none_does_not():

@@ -5,7 +5,7 @@ import re
 import pytest
 from template import ROOT, Stack, source
 
-WORKERS = ["pull", "load", "push"]
+WORKERS = ["pull", "push"]
 FUNCTIONS = [*WORKERS, "check"]
 VARIABLES = {
     "SNOWFERRY_TABLE",
@@ -110,7 +110,7 @@ def test_undelivered_events_go_to_a_plain_queue_since_nothing_else_takes_them():
 
 def test_queues_are_encrypted():
     queues = Stack().of_type("AWS::SQS::Queue")
-    assert len(queues) == 7
+    assert len(queues) == 5
     assert all(q["Properties"]["SqsManagedSseEnabled"] is True for q in queues.values())
     covered = {q["Ref"] for q in Stack().properties("QueuePolicy")["Queues"]}
     assert covered == set(queues), "TLS only, for each"

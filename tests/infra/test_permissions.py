@@ -12,7 +12,7 @@ ANY_RESOURCE = {
     "QueuePolicy:*",
     "S3Endpoint:*",
 }
-ROLES = ["PullRole", "LoadRole", "PushRole", "CheckRole", "ScheduleRole"]
+ROLES = ["PullRole", "PushRole", "CheckRole", "ScheduleRole"]
 
 
 def parts():
@@ -56,10 +56,6 @@ def test_check_changes_nothing():
 def test_push_never_writes_to_the_lake():
     writes = [p for p in parts() if p[0] == "PushRole" and "lake/" in p[3]]
     assert [p[2] for p in writes] == ["s3:GetObject"]
-
-
-def test_load_reads_no_credential():
-    assert not any(a.startswith("secretsmanager:") for a in actions("LoadRole"))
 
 
 def test_schedules_hand_on_events_and_nothing_else():
