@@ -237,6 +237,164 @@ def statements(connection):
     check("nonsense is 1003", fails_with(lambda: rows_of(connection, "selekt 1")), 1003)
 
 
+def transactions(connection, ready):
+    other = connect(ready, password=ready["password"])
+    table = "judge.public.ledger"
+    rows_of(connection, f"create or replace table {table} (id number not null, name varchar(5))")
+    rows_of(connection, f"insert into {table} values (1, 'a'), (2, 'b')")
+    everything = f"select id, name from {table} order by id"
+    connection.autocommit(False)
+    rows_of(connection, f"delete from {table} where id = 1")
+    rows_of(connection, f"insert into {table} values (3, 'c')")
+    check("a transaction sees itself", rows_of(connection, everything), [(2, "b"), (3, "c")])
+    check("others do not see it", rows_of(other, everything), [(1, "a"), (2, "b")])
+    rows_of(other, "alter session set lock_timeout = 0")
+    check("another rewrite of the table is refused", fails_with(
+        lambda: rows_of(other, f"update {table} set name = 'x'")), 625)
+    rows_of(other, f"insert into {table} values (4, 'd')")
+    connection.rollback()
+    check("a rollback undoes all of it and nothing else", rows_of(connection, everything),
+          [(1, "a"), (2, "b"), (4, "d")])
+    cursor = connection.cursor()
+    cursor.execute(f"insert overwrite into {table} (id) select id * 10 from {table}")
+    check("insert overwrite counts", cursor.rowcount, 3)
+    check("old rows until the commit", rows_of(other, everything), [(1, "a"), (2, "b"), (4, "d")])
+    connection.commit()
+    connection.autocommit(True)
+    check("new rows after it", rows_of(other, everything), [(10, None), (20, None), (40, None)])
+    check("too long a text is 100078", fails_with(
+        lambda: rows_of(connection, f"insert into {table} values (5, 'toolong')")), 100078)
+    check("NULL in NOT NULL is 100072", fails_with(
+        lambda: rows_of(connection, f"insert into {table} values (null, 'x')")), 100072)
+    # A session that ends takes its transaction with it.
+    rows_of(other, "begin")
+    rows_of(other, f"truncate table {table}")
+    other.close()
+    check("a closed session rolls back", len(rows_of(connection, everything)), 3)
+    cursor.execute("begin; delete from judge.public.ledger; commit;", num_statements=3)
+    check("a script in one request", rows_of(connection, everything), [])
+
+
+def merge(connection):
+    table = "judge.public.scores"
+    rows_of(connection, f"create or replace table {table} (id number autoincrement, "
+                        "name varchar, points number(9,2) default 1)")
+    rows_of(connection, f"insert into {table} (name) values ('a'), ('b'), ('c')")
+    rows_of(connection, "create or replace temporary table judge.public.news "
+                        "(name varchar, points number(9,2), gone boolean)")
+    rows_of(connection, "insert into judge.public.news values "
+                        "('b', 2.5, false), ('c', 0, true), ('d', 4, false)")
+    cursor = connection.cursor()
+    cursor.execute(f"merge into {table} t using judge.public.news s on t.name = s.name "
+                   "when matched and s.gone then delete "
+                   "when matched then update set points = s.points "
+                   "when not matched then insert (name, points) values (s.name, s.points)")
+    check("merge counts inserted, updated and deleted rows", cursor.rowcount, 3)
+    check("merge", rows_of(connection, f"select id, name, points from {table} order by id"),
+          [(1, "a", D("1.00")), (2, "b", D("2.50")), (4, "d", D("4.00"))])
+    rows_of(connection, "insert into judge.public.news values ('b', 3, false)")
+    check("two source rows for one target row are 100090", fails_with(lambda: rows_of(
+        connection, f"merge into {table} t using judge.public.news s on t.name = s.name "
+                    "when matched then update set points = s.points")), 100090)
+    before = connection.cursor()
+    before.execute(f"update {table} set points = 9 from judge.public.news n "
+                   f"where n.name = {table}.name and n.name = 'd'")
+    check("update from another table", before.rowcount, 1)
+    check("the rows before a statement", rows_of(
+        connection, f"select points from {table} before(statement => '{before.sfqid}') "
+                    "where name = 'd'"), [(D("4.00"),)])
+    check("a temporary table is its session's alone", fails_with(
+        lambda: rows_of(connection, "select * from judge.public.nothing")), 2003)
+    rows_of(connection, "alter session set query_tag = 'judge'")
+    rows_of(connection, "select 42")
+    check("the history knows text, tag and kind", rows_of(
+        connection, "select query_text, query_tag, query_type, execution_status from "
+                    "table(judge.information_schema.query_history_by_session()) "
+                    "where query_text = 'select 42'"),
+          [("select 42", "judge", "SELECT", "SUCCESS")])
+    rows_of(connection, "alter session unset query_tag")
+    cursor.execute("select 1 as a union all select 2")
+    check("the last result again", sorted(rows_of(
+        connection, "select a from table(result_scan(last_query_id()))")), [(1,), (2,)])
+
+
+def grants(connection, ready):
+    """A role that may read one table and rewrite another, for a user with a key of its own."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    keys = [rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(2)]
+    bodies = ["".join(key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo,
+    ).decode().splitlines()[1:-1]) for key in keys]
+    rows_of(connection, "create or replace table judge.public.source as select 1 as a")
+    rows_of(connection, "create or replace table judge.public.target (a number)")
+    rows_of(connection, "use role securityadmin")
+    rows_of(connection, "create or replace role pusher")
+    rows_of(connection, f"create user svc type = service default_role = pusher "
+                        f"default_warehouse = compute_wh rsa_public_key = '{bodies[0]}'")
+    rows_of(connection, "grant role pusher to user svc")
+    rows_of(connection, "use role sysadmin")
+    for grant in ("usage on warehouse compute_wh", "usage on database judge",
+                  "usage on schema judge.public", "select on table judge.public.source",
+                  "insert, delete on table judge.public.target"):
+        rows_of(connection, f"grant {grant} to role pusher")
+
+    def sign_in_with(key):
+        return connect(ready, user="SVC", role=None, warehouse=None, authenticator="SNOWFLAKE_JWT",
+                       private_key=key)
+
+    service = sign_in_with(keys[0])
+    check("a new user signs in with its key and default role",
+          rows_of(service, "select current_user(), current_role(), current_warehouse()"),
+          [("SVC", "PUSHER", "COMPUTE_WH")])
+    source, target = "judge.public.source", "judge.public.target"
+    check("what is granted works", one(service, f"insert overwrite into {target} "
+                                                f"select a from {source}"), 1)
+    for sql, code in [
+        (f"select a from {target}", 3001),
+        (f"truncate table {target}", 3001),
+        (f"update {target} set a = 2", 3001),
+        (f"alter table {target} add column b number", 3001),
+        (f"insert into {source} values (1)", 3001),
+        ("select * from judge.public.ledger", 2003),
+        ("select * from judge.public.nothing", 2003),
+        ("create table judge.public.mine (a number)", 3001),
+        ("use role sysadmin", 3013),
+    ]:
+        check(f"refused: {sql}", fails_with(lambda: rows_of(service, sql)), code)
+    rows_of(service, "create temporary table judge.public.mine as select 5 as a")
+    check("a temporary table needs no privilege", rows_of(
+        service, "select a from judge.public.mine"), [(5,)])
+    check("show tables lists what the role sees",
+          sorted(row[1] for row in rows_of(service, "show tables in schema judge.public")),
+          ["MINE", "SOURCE", "TARGET"])
+    rows_of(connection, "use role accountadmin")
+    rows_of(connection, f"alter user svc set rsa_public_key_2 = '{bodies[1]}'")
+    sign_in_with(keys[1]).close()
+    rows_of(connection, "alter user svc unset rsa_public_key")
+    check("a key that was taken away is refused", fails_with(lambda: sign_in_with(keys[0])), 390144)
+    rows_of(connection, "create network rule judge.public.office mode = ingress type = ipv4 "
+                        "value_list = ('203.0.113.0/28')")
+    rows_of(connection, "create or replace network policy office_only "
+                        "allowed_network_rule_list = ('judge.public.office')")
+    rows_of(connection, "alter user svc set network_policy = office_only")
+    check("another address than the policy's is refused",
+          fails_with(lambda: sign_in_with(keys[1])), 390422)
+    rows_of(connection, "alter network rule judge.public.office set value_list = ('127.0.0.1')")
+    sign_in_with(keys[1]).close()
+    service.close()
+    rows_of(connection, "create or replace warehouse judge_wh auto_resume = false "
+                        "initially_suspended = true")
+    check("a suspended warehouse does not compute", fails_with(
+        lambda: rows_of(connection, f"select a from {source}")), 606)
+    rows_of(connection, "alter warehouse judge_wh resume")
+    check("a resumed one does", rows_of(connection, f"select a from {source}"), [(1,)])
+    for sql in ("drop warehouse judge_wh", "use warehouse compute_wh", "drop user svc",
+                "drop role pusher", "drop network policy office_only", "use role sysadmin"):
+        rows_of(connection, sql)
+
+
 def server_binds(ready):
     connector.paramstyle = "qmark"
     connection = connect(ready, password=ready["password"], paramstyle="qmark")
@@ -246,6 +404,9 @@ def server_binds(ready):
     cursor = connection.cursor()
     people = [(1, "a"), (2, None), (3, "c")]
     cursor.executemany("insert into judge.public.many values (?, ?)", people)
+    check("binds in a merge", cursor.execute(
+        "merge into judge.public.many t using (select ? as id, ? as name) s on t.id = s.id "
+        "when matched then update set name = s.name", (1, "a")).rowcount, 1)
     check("a list of server-side binds", rows_of(
         connection, "select id, name from judge.public.many order by id"), people)
     connection.close()
@@ -296,6 +457,9 @@ def main():
     crm(connection)
     line_items(connection)
     statements(connection)
+    transactions(connection, ready)
+    merge(connection)
+    grants(connection, ready)
     server_binds(ready)
     detached(connection, ready)
     bad_days(connection, ready)

@@ -19,10 +19,12 @@
 //! |---|---|
 //! | `server` | HTTP endpoints, statements as tasks, faults on order |
 //! | `session`, `auth` | tokens and contexts; passwords and keys |
+//! | `account` | users, roles and grants, warehouses, network policies |
 //! | `results`, `wire` | stored results and links; the server's encodings |
 //! | [`sql`], [`catalog`], [`samples`] | the engine, its tables, its sample data |
 //! | [`engine`], [`types`] | the contract between the two halves |
 
+mod account;
 mod auth;
 pub mod catalog;
 pub mod engine;

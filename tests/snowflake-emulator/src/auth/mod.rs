@@ -57,6 +57,17 @@ pub(crate) struct User {
     pub(crate) default_warehouse: String,
 }
 
+impl User {
+    /// One of the two public keys.
+    pub(crate) fn key_mut(&mut self, slot: KeySlot) -> &mut Option<PublicKey> {
+        let [first, second] = &mut self.public_keys;
+        match slot {
+            KeySlot::First => first,
+            KeySlot::Second => second,
+        }
+    }
+}
+
 /// What a client sent to sign in.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Credentials<'a> {
@@ -92,11 +103,7 @@ impl Users {
     pub(crate) fn set_public_key(&self, name: &str, slot: KeySlot, key: Option<PublicKey>) -> bool {
         let mut users = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
         let Some(user) = users.get_mut(&name.to_uppercase()) else { return false };
-        let [first, second] = &mut user.public_keys;
-        match slot {
-            KeySlot::First => *first = key,
-            KeySlot::Second => *second = key,
-        }
+        *user.key_mut(slot) = key;
         true
     }
 
@@ -151,7 +158,25 @@ impl Users {
         Ok(user)
     }
 
-    fn find(&self, name: &str) -> Option<User> {
+    /// Whether there is a user of that name.
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
+    /// All users.
+    pub(crate) fn list(&self) -> Vec<User> {
+        let users = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
+        users.values().cloned().collect()
+    }
+
+    /// Drops a user and returns whether there was one.
+    pub(crate) fn remove(&self, name: &str) -> bool {
+        let mut users = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
+        users.remove(name).is_some()
+    }
+
+    /// The user of a name, in any case.
+    pub(crate) fn find(&self, name: &str) -> Option<User> {
         let users = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
         users.get(&name.to_uppercase()).cloned()
     }

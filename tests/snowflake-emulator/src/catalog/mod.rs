@@ -28,6 +28,8 @@ use crate::sql::error::{kind_missing, object_exists, object_missing, shared_data
 /// A stored query.
 #[derive(Clone, Debug)]
 pub(crate) struct View {
+    /// Changes with CREATE OR REPLACE.
+    pub id: u64,
     pub name: String,
     pub created_ns: i128,
     pub comment: Option<String>,
@@ -59,6 +61,7 @@ impl Relation {
 /// A schema and its relations.
 #[derive(Clone, Debug)]
 pub(crate) struct Schema {
+    pub id: u64,
     pub name: String,
     pub created_ns: i128,
     pub comment: Option<String>,
@@ -70,6 +73,7 @@ pub(crate) struct Schema {
 /// A database and its schemas.
 #[derive(Clone, Debug)]
 pub(crate) struct Database {
+    pub id: u64,
     pub name: String,
     pub created_ns: i128,
     pub comment: Option<String>,
@@ -118,7 +122,7 @@ impl Catalog {
         self.changes.load(Ordering::SeqCst)
     }
 
-    /// A number that no table had before.
+    /// A number that no object had before.
     pub(crate) fn next_id(&self) -> u64 {
         self.ids.fetch_add(1, Ordering::SeqCst) + 1
     }
@@ -188,8 +192,9 @@ impl Catalog {
                     IfExists::Replace => {}
                 }
             }
-            let public = empty_schema("PUBLIC", created_ns, None);
+            let public = empty_schema(self.next_id(), "PUBLIC", (created_ns, None));
             let database = Database {
+                id: self.next_id(),
                 name: name.to_owned(),
                 created_ns,
                 comment,
@@ -229,7 +234,9 @@ impl Catalog {
                     IfExists::Replace => {}
                 }
             }
-            found.schemas.insert(name.to_owned(), empty_schema(name, created_ns, comment));
+            found
+                .schemas
+                .insert(name.to_owned(), empty_schema(self.next_id(), name, (created_ns, comment)));
             Ok(Created::Yes)
         })
     }
@@ -366,8 +373,9 @@ impl Catalog {
     }
 }
 
-fn empty_schema(name: &str, created_ns: i128, comment: Option<String>) -> Schema {
+fn empty_schema(id: u64, name: &str, (created_ns, comment): (i128, Option<String>)) -> Schema {
     Schema {
+        id,
         name: name.to_owned(),
         created_ns,
         comment,

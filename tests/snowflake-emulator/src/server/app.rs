@@ -16,8 +16,8 @@ use crate::results::queries::Queries;
 use crate::results::writer::PartSizes;
 use crate::session::{Lifetimes, Sessions, parameters};
 
-/// The one account of an emulator, in the organisation-account form.
-pub(crate) const ACCOUNT: &str = "SNOWFERRY-EMULATOR";
+pub(crate) use crate::account::ACCOUNT;
+
 /// The user that exists from the start.
 pub(crate) const USER: &str = "SNOWFERRY";
 /// The default role of that user.
@@ -35,7 +35,7 @@ pub(crate) struct App {
     pub(crate) runner: Arc<dyn Runner>,
     pub(crate) base_url: String,
     pub(crate) folder: PathBuf,
-    pub(crate) users: Users,
+    pub(crate) users: Arc<Users>,
     pub(crate) sessions: Sessions,
     pub(crate) queries: Queries,
     pub(crate) cache: ResultCache,
@@ -58,11 +58,11 @@ impl App {
         };
         Self {
             links: Links::new(options.link_seconds),
+            users: Arc::clone(&runner.account().users),
             options,
             runner,
             base_url,
             folder,
-            users: Users::new(ACCOUNT),
             sessions: Sessions::new(lifetimes),
             queries: Queries::default(),
             cache: ResultCache::default(),

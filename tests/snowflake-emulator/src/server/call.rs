@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::io::Read as _;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::body::to_bytes;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{ConnectInfo, FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
@@ -30,6 +31,7 @@ pub(crate) struct Call {
     query: HashMap<String, String>,
     headers: HeaderMap,
     body: Bytes,
+    from: Option<IpAddr>,
 }
 
 impl FromRequest<Arc<App>> for Call {
@@ -44,7 +46,8 @@ impl FromRequest<Arc<App>> for Call {
             .map_err(|_| bad_request("request body cannot be read"))?;
         let packed = body.starts_with(&[0x1f, 0x8b]);
         let body = if packed { unpack(&body).map_err(|refused| *refused)? } else { body };
-        Ok(Self { query, headers: parts.headers, body })
+        let from = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+        Ok(Self { query, headers: parts.headers, body, from })
     }
 }
 
@@ -57,6 +60,11 @@ impl Call {
     /// Returns a header that is plain text.
     pub(crate) fn header(&self, name: impl header::AsHeaderName) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// Returns the address that the request came from.
+    pub(crate) fn from(&self) -> Option<IpAddr> {
+        self.from
     }
 
     /// Returns the body as it is.

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::app::{ACCOUNT, App, now, now_s};
 use super::call::{Call, Refused};
 use super::reply;
-use crate::auth::Credentials;
+use crate::auth::{Credentials, User};
 use crate::engine::SessionContext;
 use crate::session::parameters;
 
@@ -69,11 +69,12 @@ async fn sign_in(app: &App, call: &Call) -> Result<Response, Refused> {
         let data = json!({"nextAction": "RETRY_LOGIN", "signInOptions": {}});
         Box::new(reply::failure(refusal.code, &refusal.message, &data))
     })?;
+    check_user(app, call, &user.name)?;
     let mut context = SessionContext {
         user: user.name.clone(),
         account: ACCOUNT.to_owned(),
-        role: Some(user.default_role),
-        warehouse: Some(user.default_warehouse),
+        role: Some(default_role(app, &user)),
+        warehouse: Some(user.default_warehouse).filter(|name| !name.is_empty()),
         parameters: account_parameters(),
         ..SessionContext::default()
     };
@@ -111,6 +112,30 @@ async fn sign_in(app: &App, call: &Call) -> Result<Response, Refused> {
         "mfaToken": null,
         "mfaTokenValidityInSeconds": 0,
     })))
+}
+
+/// Refuses a user that is disabled or comes from an address that its network policy does not allow.
+fn check_user(app: &App, call: &Call, user: &str) -> Result<(), Refused> {
+    let account = app.runner.account();
+    if account.profile(user).disabled {
+        let message = "User access disabled. Contact your local system administrator.";
+        return Err(Box::new(reply::failure("390101", message, &Value::Null)));
+    }
+    let Some(address) = call.from() else { return Ok(()) };
+    if account.admits(user, address) {
+        return Ok(());
+    }
+    let message = format!(
+        "Incoming request with IP/Token {address} is not allowed to access Snowflake. Contact your \
+         local security administrator."
+    );
+    Err(Box::new(reply::failure("390422", &message, &Value::Null)))
+}
+
+/// The user's default role if it has it, else the one that everybody has.
+fn default_role(app: &App, user: &User) -> String {
+    let has_it = app.runner.account().may_act(&user.name, &user.default_role);
+    if has_it { user.default_role.clone() } else { "PUBLIC".to_owned() }
 }
 
 /// What the account sets for every session. Real accounts start with this zone, so a client that

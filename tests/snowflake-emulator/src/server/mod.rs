@@ -25,7 +25,7 @@ mod statements;
 #[cfg(test)]
 mod tests;
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +44,7 @@ pub use options::{EmulatorOptions, ReadyLine};
 use app::{ACCOUNT, App, ROLE, USER, WAREHOUSE, owner_context};
 use runner::Runner;
 
+use crate::account::Grantee;
 use crate::auth::{KeyPair, User};
 use crate::sql::{Engine, EngineOptions};
 
@@ -131,13 +132,14 @@ impl Server {
         let admin_path = format!("/admin/{}", uuid::Uuid::new_v4().simple());
         let ready = first_user(&app, folder.path(), &admin_path).await?;
         let router = router(Arc::new(app), &admin_path);
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
         let (shutdown, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(async move {
             let stop = async {
                 // A dropped sender means the same as a sent word.
                 let _ = stopped.await;
             };
-            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stop).await {
+            if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(stop).await {
                 tracing::error!(%error, "the emulator stopped listening");
             }
         });
@@ -186,6 +188,8 @@ async fn first_user(
         default_role: ROLE.to_owned(),
         default_warehouse: WAREHOUSE.to_owned(),
     });
+    let everything = Grantee::User(USER.to_owned());
+    app.runner.account().access.grant_role("ACCOUNTADMIN", everything, 0);
     Ok(ReadyLine {
         base_url: app.base_url.clone(),
         account: ACCOUNT.to_owned(),

@@ -1,8 +1,11 @@
 //! The seam between the protocol and SQL, so that protocol tests need no SQL engine.
 
+use std::sync::Arc;
+
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
 
+use crate::account::Account;
 use crate::engine::{Bind, Ended, Outcome, SessionContext, SqlError};
 use crate::sql::Engine;
 use crate::types::Column;
@@ -34,6 +37,9 @@ pub(crate) trait Runner: Send + Sync {
 
     /// Keeps the rows of a statement for `RESULT_SCAN`.
     fn register_result(&self, query_id: &str, columns: &[Column], batches: Vec<RecordBatch>);
+
+    /// Returns the users, roles and network policies.
+    fn account(&self) -> Arc<Account>;
 
     /// Returns whether results of others with the same text are results of this session.
     fn shares_results(&self, session_id: u64) -> bool;
@@ -78,6 +84,10 @@ impl Runner for Engine {
 
     fn register_result(&self, query_id: &str, columns: &[Column], batches: Vec<RecordBatch>) {
         Self::register_result(self, query_id, columns, batches);
+    }
+
+    fn account(&self) -> Arc<Account> {
+        Self::account(self)
     }
 
     fn shares_results(&self, session_id: u64) -> bool {

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
 
+use super::authorize::securable_of;
 use super::error::{kind_missing, object_missing};
 use super::plan::Planning;
 use super::rows::{Rows, optional};
 use super::value::Value;
+use crate::account::Securable;
 use crate::catalog::{
     ColumnDef, Database, Qualified, Relation, Schema, Table, TableKind, quoted_if_needed,
 };
@@ -30,12 +32,13 @@ pub(crate) fn table(
     let databases = planning.snapshot.databases();
     let database = databases
         .get(&at.database)
+        .filter(|found| planning.sees_database(found))
         .ok_or_else(|| kind_missing("Database", quoted_if_needed(&at.database)))?;
     let rows = match at.name.as_str() {
         "TABLES" => tables(database, planning),
         "COLUMNS" => columns(database, planning),
-        "SCHEMATA" => schemata(database),
-        "VIEWS" => views(database),
+        "SCHEMATA" => schemata(database, planning),
+        "VIEWS" => views(database, planning),
         "DATABASES" => {
             let mut rows = Rows::new(vec![
                 ("DATABASE_NAME", TEXT),
@@ -44,10 +47,10 @@ pub(crate) fn table(
                 ("COMMENT", TEXT),
                 ("CREATED", MOMENT),
             ]);
-            for found in databases.values() {
+            for found in databases.values().filter(|found| planning.sees_database(found)) {
                 rows.push(vec![
                     Value::text(&found.name),
-                    Value::text(OWNER),
+                    Value::text(planning.owner_shown(&Securable::Database(found.id))),
                     Value::text("NO"),
                     optional(found.comment.as_deref()),
                     Value::Ltz(found.created_ns),
@@ -60,14 +63,13 @@ pub(crate) fn table(
     super::plan::memory(rows.schema(), vec![rows.batch()?])
 }
 
-/// The role that owns everything here.
-pub(crate) const OWNER: &str = "ACCOUNTADMIN";
-
-/// The tables of a schema that a session sees: its temporary ones hide others.
-pub(crate) fn visible(schema: &Schema, session_id: u64) -> Vec<Relation> {
+/// The tables and views of a schema that exist for a session: its temporary ones hide others, and
+/// its role must have something on them.
+pub(crate) fn visible(planning: &Planning<'_>, schema: &Schema) -> Vec<Relation> {
     let mut found = schema.relations.clone();
+    found.retain(|_, relation| planning.sees(relation));
     for ((owner, name), table) in &schema.temporary {
-        if *owner == session_id {
+        if *owner == planning.session.session_id {
             found.insert(name.clone(), Relation::Table(Arc::clone(table)));
         }
     }
@@ -99,8 +101,8 @@ fn tables(database: &Database, planning: &Planning<'_>) -> Rows {
         ("IS_DYNAMIC", TEXT),
         ("IS_HYBRID", TEXT),
     ]);
-    for schema in database.schemas.values() {
-        for relation in visible(schema, planning.session.session_id) {
+    for schema in database.schemas.values().filter(|found| planning.sees_schema(found)) {
+        for relation in visible(planning, schema) {
             let (kind, transient, count, bytes, created, altered, comment) = match &relation {
                 Relation::Table(table) => (
                     table_type(table),
@@ -125,7 +127,7 @@ fn tables(database: &Database, planning: &Planning<'_>) -> Rows {
                 Value::text(&database.name),
                 Value::text(&schema.name),
                 Value::text(relation.name()),
-                Value::text(OWNER),
+                Value::text(planning.owner_shown(&securable_of(&relation))),
                 Value::text(kind),
                 transient,
                 Value::Null,
@@ -205,8 +207,8 @@ fn columns(database: &Database, planning: &Planning<'_>) -> Rows {
         ("IDENTITY_INCREMENT", TEXT),
         ("COMMENT", TEXT),
     ]);
-    for schema in database.schemas.values() {
-        for relation in visible(schema, planning.session.session_id) {
+    for schema in database.schemas.values().filter(|found| planning.sees_schema(found)) {
+        for relation in visible(planning, schema) {
             let found = columns_of(planning, &database.name, &schema.name, &relation);
             for (index, column) in found.iter().enumerate() {
                 let sizes = sizes(&column.data_type);
@@ -260,7 +262,7 @@ fn sizes(data_type: &SnowType) -> [Option<i64>; 6] {
     }
 }
 
-fn schemata(database: &Database) -> Rows {
+fn schemata(database: &Database, planning: &Planning<'_>) -> Rows {
     let mut rows = Rows::new(vec![
         ("CATALOG_NAME", TEXT),
         ("SCHEMA_NAME", TEXT),
@@ -269,11 +271,11 @@ fn schemata(database: &Database) -> Rows {
         ("CREATED", MOMENT),
         ("COMMENT", TEXT),
     ]);
-    for schema in database.schemas.values() {
+    for schema in database.schemas.values().filter(|found| planning.sees_schema(found)) {
         rows.push(vec![
             Value::text(&database.name),
             Value::text(&schema.name),
-            Value::text(OWNER),
+            Value::text(planning.owner_shown(&Securable::Schema(schema.id))),
             Value::text("NO"),
             Value::Ltz(schema.created_ns),
             optional(schema.comment.as_deref()),
@@ -290,7 +292,7 @@ fn schemata(database: &Database) -> Rows {
     rows
 }
 
-fn views(database: &Database) -> Rows {
+fn views(database: &Database, planning: &Planning<'_>) -> Rows {
     let mut rows = Rows::new(vec![
         ("TABLE_CATALOG", TEXT),
         ("TABLE_SCHEMA", TEXT),
@@ -300,14 +302,14 @@ fn views(database: &Database) -> Rows {
         ("CREATED", MOMENT),
         ("COMMENT", TEXT),
     ]);
-    for schema in database.schemas.values() {
-        for relation in schema.relations.values() {
-            let Relation::View(view) = relation else { continue };
+    for schema in database.schemas.values().filter(|found| planning.sees_schema(found)) {
+        for relation in visible(planning, schema) {
+            let Relation::View(view) = &relation else { continue };
             rows.push(vec![
                 Value::text(&database.name),
                 Value::text(&schema.name),
                 Value::text(&view.name),
-                Value::text(OWNER),
+                Value::text(planning.owner_shown(&securable_of(&relation))),
                 Value::text(&view.text),
                 Value::Ltz(view.created_ns),
                 optional(view.comment.as_deref()),

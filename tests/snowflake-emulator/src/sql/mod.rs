@@ -12,6 +12,8 @@
 //! **Invariant:** an expression that is not known to give Snowflake's answer is an error, never
 //! another engine's answer.
 
+mod account;
+mod authorize;
 mod carrier;
 mod command;
 mod convert;
@@ -45,6 +47,7 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use tokio::sync::Mutex;
 
+use crate::account::Account;
 use crate::catalog::Catalog;
 use crate::engine::{Bind, Ended, Outcome, SessionContext, SqlError};
 use crate::types::Column;
@@ -92,6 +95,7 @@ struct Inner {
     results: Results,
     history: History,
     transactions: Transactions,
+    account: Arc<Account>,
     /// Held by each statement that changes definitions.
     writer: Mutex<()>,
 }
@@ -109,9 +113,11 @@ impl Engine {
             results: Results::default(),
             history: History::default(),
             transactions: Transactions::new(options.idle_transaction),
+            account: Arc::default(),
             writer: Mutex::new(()),
         };
         let engine = Self { inner: Arc::new(inner) };
+        engine.share_sample().await?;
         if options.crm {
             let mut session = SessionContext {
                 role: Some("SYSADMIN".to_owned()),
@@ -203,7 +209,20 @@ impl Engine {
 
     /// A number that grows with every change of any data or definition.
     pub fn data_version(&self) -> u64 {
-        self.inner.catalog.changes()
+        self.inner.catalog.changes() + self.inner.account.access.changes()
+    }
+
+    /// Users, roles and what they may do.
+    pub(crate) fn account(&self) -> Arc<Account> {
+        Arc::clone(&self.inner.account)
+    }
+
+    /// Lets everybody read the sample that every account has.
+    async fn share_sample(&self) -> Result<(), SqlError> {
+        let mut owner =
+            SessionContext { role: Some("ACCOUNTADMIN".to_owned()), ..SessionContext::default() };
+        let sql = "GRANT IMPORTED PRIVILEGES ON DATABASE SNOWFLAKE_SAMPLE_DATA TO ROLE PUBLIC";
+        Box::pin(self.run_script(&mut owner, sql)).await.map(|_| ())
     }
 
     /// Keeps a statement's rows for `TABLE(RESULT_SCAN('<id>'))`; the last 100 are kept.
@@ -244,12 +263,12 @@ impl Engine {
 
     /// Whether a warehouse of that name exists.
     pub fn has_warehouse(&self, name: &str) -> bool {
-        show::WAREHOUSES.contains(&name)
+        self.inner.account.warehouses.get(name).is_some()
     }
 
     /// Whether a role of that name exists.
     pub fn has_role(&self, name: &str) -> bool {
-        show::ROLES.contains(&name)
+        self.inner.account.access.role(name).is_some()
     }
 }
 

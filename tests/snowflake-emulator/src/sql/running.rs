@@ -1,15 +1,17 @@
 //! How one statement runs: what it sees, what it locks, when it commits.
 
+use std::sync::Arc;
+
 use super::command::{AlterTable, Command, ObjectKind};
 use super::dml::{Change, read_only};
-use super::error::{no_warehouse, operation_impossible, unsupported};
+use super::error::{operation_impossible, unsupported};
 use super::history::{History, Record};
 use super::plan::{Planning, StatementFacts, Stores};
 use super::rows::Rows;
 use super::tokens::Tokens;
 use super::transaction::{Extent, Mode, Transaction, Work};
-use super::{DDL, Engine, ddl, plan, session, show};
-use crate::catalog::{Qualified, Snapshot};
+use super::{DDL, Engine, account, ddl, plan, session, show};
+use crate::catalog::{Qualified, Relation, Snapshot};
 use crate::engine::{Bind, Ended, Outcome, SessionContext, SqlError};
 
 /// BEGIN, COMMIT and ROLLBACK.
@@ -62,8 +64,12 @@ impl Engine {
 
     fn planning_of<'a>(&'a self, facts: StatementFacts<'a>) -> Result<Planning<'a>, SqlError> {
         let inner = &self.inner;
-        let stores =
-            Stores { catalog: &inner.catalog, results: &inner.results, history: &inner.history };
+        let stores = Stores {
+            catalog: &inner.catalog,
+            results: &inner.results,
+            history: &inner.history,
+            account: &inner.account,
+        };
         Planning::new(stores, facts)
     }
 
@@ -93,9 +99,9 @@ impl Engine {
                 answer(describe(&planning, &name)?, 0x4500, planning.now_ns)
             }
             Command::Use(kind, name) => {
-                let snapshot = self.inner.catalog.snapshot();
-                session::use_object(&snapshot, session, kind, &name)?;
-                done(use_type(kind), snapshot.moment_ns)
+                let planning = self.planning(context, binds).await?;
+                session::use_object(&planning, session, kind, &name)?;
+                done(use_type(kind), planning.now_ns)
             }
             Command::AlterSessionSet(pairs) => {
                 session::set(session, pairs)?;
@@ -145,8 +151,8 @@ impl Engine {
         change: Change,
         binds: &[Bind],
     ) -> Result<Ran, SqlError> {
-        if change.needs_warehouse() && context.warehouse.is_none() {
-            return Err(no_warehouse());
+        if change.needs_warehouse() {
+            self.planning(context, binds).await?.warehouse()?;
         }
         let at = change.target(context)?;
         let transactions = &self.inner.transactions;
@@ -167,6 +173,8 @@ impl Engine {
             let open = (extent == Extent::Several).then_some(transaction.id);
             let facts = StatementFacts { snapshot, transaction: open, session: context, binds };
             let planning = self.planning_of(facts)?;
+            let relation = Relation::Table(Arc::clone(&table));
+            planning.authorize(&at, &relation, &change.privileges())?;
             let changed = change.run(&planning, &table).await?;
             if let Some(delta) = changed.delta {
                 work.add(delta);
@@ -247,6 +255,7 @@ impl Engine {
                 session.database = Some(database);
                 rows
             }
+            Command::Account(command) => account::run(planning, session, command)?,
             Command::CreateTable(table) => ddl::create_table(planning, *table).await?,
             Command::CreateView { name, if_exists, columns, comment, text, query } => {
                 ddl::create_view(planning, &name, if_exists, (columns, comment, text, query))?
@@ -289,8 +298,8 @@ impl Engine {
 
 async fn query(planning: &Planning<'_>, tokens: &Tokens) -> Result<Ran, SqlError> {
     let compiled = planning.query(tokens)?;
-    if compiled.scans && planning.session.warehouse.is_none() {
-        return Err(no_warehouse());
+    if compiled.scans {
+        planning.warehouse()?;
     }
     let outcome = Outcome {
         statement_type_id: 0x1000,

@@ -1,10 +1,10 @@
 //! USE and ALTER SESSION.
 
 use super::datetime;
-use super::error::{compile, operation_impossible, unsupported};
+use super::error::{compile, operation_impossible, sql_error, unsupported};
 use super::formats::Format;
-use super::show::{ROLES, WAREHOUSES};
-use crate::catalog::Snapshot;
+use super::plan::Planning;
+use crate::account::Securable;
 use crate::engine::{SessionContext, SqlError};
 use crate::sql::command::ObjectKind;
 
@@ -102,7 +102,7 @@ pub(crate) fn unset(session: &mut SessionContext, names: &[String]) {
 
 /// Changes the current database, schema, warehouse or role.
 pub(crate) fn use_object(
-    snapshot: &Snapshot,
+    planning: &Planning<'_>,
     session: &mut SessionContext,
     kind: ObjectKind,
     name: &[String],
@@ -110,15 +110,13 @@ pub(crate) fn use_object(
     let last = name.last().cloned().unwrap_or_default();
     match kind {
         ObjectKind::Warehouse => {
-            let known = WAREHOUSES.contains(&last.as_str());
-            session.warehouse = Some(known.then_some(last).ok_or_else(operation_impossible)?);
+            let known = planning.account.warehouses.get(&last).is_some();
+            let usable = known && planning.held(&Securable::Warehouse(last.clone())).any();
+            session.warehouse = Some(usable.then_some(last).ok_or_else(operation_impossible)?);
         }
-        ObjectKind::Role => {
-            let known = ROLES.contains(&last.as_str());
-            session.role = Some(known.then_some(last).ok_or_else(operation_impossible)?);
-        }
+        ObjectKind::Role => session.role = Some(usable_role(planning, last)?),
         ObjectKind::SecondaryRoles => {
-            if !matches!(last.as_str(), "ALL" | "NONE") {
+            if last != "NONE" {
                 return Err(unsupported(format!("USE SECONDARY ROLES {last}")));
             }
         }
@@ -128,24 +126,39 @@ pub(crate) fn use_object(
                 _ => session.database.clone(),
             };
             let database = database.ok_or_else(super::error::no_database)?;
-            let exists = snapshot.read(|databases| {
-                let found = databases.get(&database);
-                found.is_some_and(|found| found.schemas.contains_key(&last))
-            });
-            if !exists && last != super::information::SCHEMA {
+            let found = planning.snapshot.databases().get(&database);
+            let found = found.filter(|found| planning.sees_database(found));
+            let found = found.ok_or_else(operation_impossible)?;
+            let inner = found.schemas.get(&last).filter(|found| planning.sees_schema(found));
+            if inner.is_none() && last != super::information::SCHEMA {
                 return Err(operation_impossible());
             }
             session.database = Some(database);
             session.schema = Some(last);
         }
         _ => {
-            let has_public = snapshot.read(|databases| {
-                databases.get(&last).map(|found| found.schemas.contains_key("PUBLIC"))
-            });
-            let has_public = has_public.ok_or_else(operation_impossible)?;
+            let found = planning.snapshot.databases().get(&last);
+            let found = found.filter(|found| planning.sees_database(found));
+            let found = found.ok_or_else(operation_impossible)?;
+            let public = found.schemas.get("PUBLIC");
+            let has_public = public.is_some_and(|public| planning.sees_schema(public));
             session.database = Some(last);
             session.schema = has_public.then(|| "PUBLIC".to_owned());
         }
     }
     Ok(())
+}
+
+fn usable_role(planning: &Planning<'_>, role: String) -> Result<String, SqlError> {
+    if planning.account.access.role(&role).is_none() {
+        return Err(operation_impossible());
+    }
+    if !planning.account.may_act(&planning.session.user, &role) {
+        let message = format!(
+            "SQL access control error:\nRequested role '{role}' is not assigned to the executing \
+             user. Specify another role to activate."
+        );
+        return Err(sql_error("003013", "42501", message));
+    }
+    Ok(role)
 }

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 
 use super::super::runner::Runner;
+use crate::account::Account;
 use crate::engine::{Bind, Ended, Outcome, SessionContext, SqlError};
 use crate::types::{Column, SnowType};
 
@@ -23,6 +24,7 @@ pub(super) struct FakeRunner {
     pub(super) kept: Mutex<BTreeMap<String, usize>>,
     /// The last statement and its binds.
     pub(super) last: Mutex<(String, Vec<Bind>)>,
+    account: Arc<Account>,
     /// Sessions that have ended.
     pub(super) ended: Mutex<Vec<u64>>,
 }
@@ -186,6 +188,10 @@ impl Runner for FakeRunner {
     fn register_result(&self, query_id: &str, _columns: &[Column], batches: Vec<RecordBatch>) {
         let rows = batches.iter().map(RecordBatch::num_rows).sum();
         self.kept.lock().expect("no panic").insert(query_id.to_owned(), rows);
+    }
+
+    fn account(&self) -> Arc<Account> {
+        Arc::clone(&self.account)
     }
 
     fn shares_results(&self, _session_id: u64) -> bool {

@@ -5,8 +5,10 @@ use std::io::Write as _;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
+use super::super::runner::Runner as _;
 use super::Rig;
 use crate::EmulatorOptions;
+use crate::account::{Policy, Profile};
 
 async fn login(rig: &Rig, query: &str, credentials: Value) -> super::Answer {
     let path = format!("/session/v1/login-request?{query}");
@@ -166,4 +168,26 @@ async fn a_gzip_body_is_understood_with_and_without_its_header() {
     let broken = rig.http.post(format!("{}/session/v1/login-request", rig.ready.base_url));
     let broken = broken.body(packed[..packed.len() / 2].to_vec()).send().await.expect("answer");
     assert_eq!(broken.status(), 400);
+}
+
+#[tokio::test]
+async fn a_client_from_another_address_than_the_policy_s_is_told_its_address() {
+    let rig = Rig::start(EmulatorOptions::default()).await;
+    let account = rig.runner.account();
+    let network = &account.network;
+    let policy = Policy { allowed: vec!["203.0.113.0/28".to_owned()], ..Policy::default() };
+    network.set_policy("OFFICE", Some(policy));
+    network.set_account_policy(Some("OFFICE".to_owned()));
+    let body = json!({"data": rig.credentials()});
+    let answer = rig.post("/session/v1/login-request", None, &body).await;
+    assert_eq!(answer.code(), "390422");
+    let message = answer.body["message"].as_str().expect("a message");
+    assert!(message.contains("IP/Token 127.0.0.1 is not allowed"), "{message}");
+    network.set_account_policy(None);
+    let mut profile = Profile { disabled: true, ..Profile::default() };
+    account.set_profile(&rig.ready.user, profile.clone());
+    assert_eq!(rig.post("/session/v1/login-request", None, &body).await.code(), "390101");
+    profile.disabled = false;
+    account.set_profile(&rig.ready.user, profile);
+    assert_eq!(rig.post("/session/v1/login-request", None, &body).await.code(), "success");
 }

@@ -26,6 +26,9 @@ fn object_kind(tokens: &mut Tokens) -> Result<ObjectKind, SqlError> {
 
 /// DROP.
 pub(super) fn drop_command(tokens: &mut Tokens) -> Result<Command, SqlError> {
+    if let Some(command) = super::account::drop(tokens)? {
+        return Ok(Command::Account(command));
+    }
     let kind = object_kind(tokens)?;
     let if_exists = tokens.eat("IF EXISTS");
     let name = tokens.name()?;
@@ -45,6 +48,9 @@ pub(super) fn comment_on(tokens: &mut Tokens) -> Result<Command, SqlError> {
 
 /// ALTER of anything.
 pub(super) fn alter(tokens: &mut Tokens) -> Result<Command, SqlError> {
+    if let Some(command) = super::account::alter(tokens)? {
+        return Ok(Command::Account(command));
+    }
     let kind = object_kind(tokens)?;
     let if_exists = tokens.eat("IF EXISTS");
     let name = tokens.name()?;

@@ -28,6 +28,9 @@ pub(super) fn create(tokens: &mut Tokens, whole: &Tokens) -> Result<Command, Sql
     if tokens.eat("VIEW") || tokens.eat("SECURE VIEW") {
         return create_view(tokens, whole, replace);
     }
+    if let Some(command) = super::account::create(tokens, replace)? {
+        return Ok(Command::Account(command));
+    }
     let kind = if tokens.eat("DATABASE") {
         ObjectKind::Database
     } else if tokens.eat("SCHEMA") {

@@ -1,10 +1,16 @@
 //! Statements with a grammar of our own: all but queries and DML.
 
+mod account;
 mod alter;
 mod create;
 mod show;
 
 use datafusion::sql::sqlparser::tokenizer::Token;
+
+pub(crate) use account::{
+    AccountCommand, AccountObject, Container, CurrentGrants, GrantedOn, Privileges, Properties,
+    Property,
+};
 
 use super::error::unsupported;
 use super::show::Show;
@@ -128,6 +134,8 @@ pub(crate) enum Command {
     Begin(Option<String>),
     Commit,
     RollBack,
+    /// About roles, grants, warehouses, users or network policies.
+    Account(AccountCommand),
 }
 
 /// Reads a statement; queries and DML are left to sqlparser.
@@ -167,6 +175,10 @@ pub(crate) fn parse(mut tokens: Tokens) -> Result<Command, SqlError> {
         alter::comment_on(&mut tokens)?
     } else if tokens.eat("BEGIN") || tokens.at_words(&["START", "TRANSACTION"]) {
         begin(&mut tokens)?
+    } else if tokens.eat("GRANT") {
+        Command::Account(account::grant(&mut tokens)?)
+    } else if tokens.eat("REVOKE") {
+        Command::Account(account::revoke(&mut tokens)?)
     } else if tokens.eat("COMMIT") {
         tokens.eat("WORK");
         Command::Commit
@@ -183,7 +195,7 @@ pub(crate) fn parse(mut tokens: Tokens) -> Result<Command, SqlError> {
 }
 
 fn unknown(tokens: &Tokens) -> SqlError {
-    let known = ["GRANT", "REVOKE", "COPY", "PUT", "GET", "LIST", "CALL", "SET", "UNSET", "UNDROP"];
+    let known = ["COPY", "PUT", "GET", "LIST", "CALL", "SET", "UNSET", "UNDROP"];
     match known.iter().find(|word| tokens.at_words(&[word])) {
         Some(word) => unsupported(*word),
         None => tokens.unexpected(),
@@ -290,6 +302,13 @@ impl Command {
             Self::Begin(_) => "BEGIN_TRANSACTION",
             Self::Commit => "COMMIT",
             Self::RollBack => "ROLLBACK",
+            Self::Account(AccountCommand::Grant(_) | AccountCommand::GrantRole { .. }) => "GRANT",
+            Self::Account(AccountCommand::Revoke(_) | AccountCommand::RevokeRole { .. }) => {
+                "REVOKE"
+            }
+            Self::Account(AccountCommand::Create { .. }) => "CREATE",
+            Self::Account(AccountCommand::Drop { .. }) => "DROP",
+            Self::Account(_) => "ALTER",
         }
     }
 }

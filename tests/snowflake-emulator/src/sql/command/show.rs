@@ -1,5 +1,7 @@
 //! SHOW.
 
+use super::account::one_object;
+use super::{Container, GrantedOn};
 use crate::engine::SqlError;
 use crate::sql::error::unsupported;
 use crate::sql::show::{Scope, Show, ShowKind};
@@ -8,6 +10,14 @@ use crate::sql::tokens::Tokens;
 /// What SHOW lists, where and which.
 pub(super) fn show(tokens: &mut Tokens) -> Result<Show, SqlError> {
     let _terse = tokens.eat("TERSE");
+    if tokens.eat("FUTURE GRANTS IN") {
+        let container =
+            if tokens.eat("DATABASE") { Container::Database } else { Container::Schema };
+        tokens.eat("SCHEMA");
+        let mut show = Show::new(ShowKind::Grants);
+        show.scope = Scope::Future(container, tokens.name()?);
+        return Ok(show);
+    }
     let kinds = [
         ("PRIMARY KEYS", ShowKind::PrimaryKeys),
         ("TABLES", ShowKind::Tables),
@@ -20,6 +30,8 @@ pub(super) fn show(tokens: &mut Tokens) -> Result<Show, SqlError> {
         ("ROLES", ShowKind::Roles),
         ("PARAMETERS", ShowKind::Parameters),
         ("GRANTS", ShowKind::Grants),
+        ("USERS", ShowKind::Users),
+        ("NETWORK POLICIES", ShowKind::NetworkPolicies),
         ("TRANSACTIONS", ShowKind::Transactions),
         ("LOCKS", ShowKind::Locks),
     ];
@@ -70,8 +82,16 @@ fn scope(tokens: &mut Tokens) -> Result<Scope, SqlError> {
 }
 
 fn grants(tokens: &mut Tokens, show: &mut Show) -> Result<(), SqlError> {
-    if tokens.eat("TO ROLE") || tokens.eat("TO USER") {
+    if tokens.eat("TO ROLE") {
         show.scope = Scope::Some(tokens.name()?);
+    } else if tokens.eat("TO USER") {
+        show.scope = Scope::User(tokens.identifier()?);
+    } else if tokens.eat("OF ROLE") {
+        show.scope = Scope::OfRole(tokens.identifier()?);
+    } else if tokens.eat("ON ACCOUNT") {
+        show.scope = Scope::On(GrantedOn::Account);
+    } else if tokens.eat("ON") {
+        show.scope = Scope::On(one_object(tokens)?);
     } else if !tokens.is_at_end() {
         return Err(unsupported("this SHOW GRANTS"));
     }

@@ -30,6 +30,7 @@ pub(crate) fn alter_table(
         Err(error) if if_exists && error.code == "002003" => return Ok(done()),
         found => found?,
     };
+    planning.authorize(&at, &relation, &["OWNERSHIP"])?;
     if let AlterTable::RenameTo(to) = &change {
         rename(planning, &at, relation, to)?;
         return Ok(done());
@@ -58,6 +59,7 @@ fn rename(
         [one] => Qualified::new(&at.database, &at.schema, one),
         other => Qualified::resolve(other, planning.session)?,
     };
+    planning.authorize_in_schema(&target, Some("CREATE TABLE"))?;
     let renamed = match relation {
         Relation::Table(table) => {
             read_only(&table)?;
@@ -83,6 +85,7 @@ fn swap(
 ) -> Result<(), SqlError> {
     let there = Qualified::resolve(other, planning.session)?;
     let second = planning.snapshot.table(&there, planning.session)?;
+    planning.authorize(&there, &Relation::Table(Arc::clone(&second)), &["OWNERSHIP"])?;
     read_only(&second)?;
     if (table.kind == TableKind::Temporary) != (second.kind == TableKind::Temporary) {
         return Err(unsupported("SWAP WITH a temporary table"));

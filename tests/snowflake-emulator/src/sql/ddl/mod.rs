@@ -52,6 +52,10 @@ pub(crate) fn create_container(
 ) -> Result<(Rows, String, Option<String>), SqlError> {
     let (database, schema) = container(kind, name, planning.session)?;
     let catalog = planning.catalog;
+    match &schema {
+        None => planning.authorize_account("CREATE DATABASE", &["SYSADMIN"])?,
+        Some(_) => planning.authorize_container(&database, None, "CREATE SCHEMA")?,
+    }
     let rows = match &schema {
         None => {
             let made = catalog.create_database(&database, comment, if_exists)?;
@@ -62,6 +66,7 @@ pub(crate) fn create_container(
             created("Schema", schema, made)
         }
     };
+    planning.created_container(&database, schema.as_deref());
     Ok((rows, database, schema))
 }
 
@@ -76,6 +81,7 @@ pub(crate) fn drop_object(
     let dropped = match kind {
         ObjectKind::Database | ObjectKind::Schema => {
             let (database, schema) = container(kind, name, planning.session)?;
+            planning.authorize_container(&database, schema.as_deref(), "OWNERSHIP")?;
             match schema {
                 None => planning.catalog.drop_database(&database)?,
                 Some(schema) => planning.catalog.drop_schema(&database, &schema)?,
@@ -85,6 +91,7 @@ pub(crate) fn drop_object(
             let at = Qualified::resolve(name, planning.session)?;
             match planning.snapshot.relation(&at, planning.session) {
                 Ok(relation) => {
+                    planning.authorize(&at, &relation, &["OWNERSHIP"])?;
                     let is_view = matches!(relation, Relation::View(_));
                     if is_view != (kind == ObjectKind::View) {
                         let message = format!(
@@ -128,6 +135,7 @@ pub(crate) fn rename_container(
 ) -> Result<Rows, SqlError> {
     let (database, schema) = container(kind, name, planning.session)?;
     let (to_database, to_schema) = container(kind, to, planning.session)?;
+    planning.authorize_container(&database, schema.as_deref(), "OWNERSHIP")?;
     let target = to_schema.as_ref().unwrap_or(&to_database);
     match planning.catalog.rename_container(&database, schema.as_deref(), target) {
         Err(error) if if_exists && error.code == "002003" => {}
@@ -145,6 +153,7 @@ pub(crate) fn create_view(
 ) -> Result<Rows, SqlError> {
     let (columns, comment, text, query) = view;
     let at = Qualified::resolve(name, planning.session)?;
+    authorize_new(planning, &at, Some("CREATE VIEW"), if_exists)?;
     let compiled = planning.query(&query)?;
     if !columns.is_empty() && columns.len() != compiled.columns.len() {
         let message = format!(
@@ -155,6 +164,7 @@ pub(crate) fn create_view(
         return Err(compile("002026", "42601", message));
     }
     let view = View {
+        id: planning.catalog.next_id(),
         name: at.name.clone(),
         created_ns: planning.catalog.tick(),
         comment,
@@ -164,5 +174,23 @@ pub(crate) fn create_view(
     };
     let relation = Relation::View(Arc::new(view));
     let made = planning.catalog.create_relation(&at, relation, planning.session, if_exists)?;
+    if made == Created::Yes {
+        planning.created(&at);
+    }
     Ok(created("View", &at.name, made))
+}
+
+/// Refuses to make a table or view without the privilege for it, or in the place of one that the
+/// role does not own.
+fn authorize_new(
+    planning: &Planning<'_>,
+    at: &Qualified,
+    privilege: Option<&str>,
+    if_exists: IfExists,
+) -> Result<(), SqlError> {
+    planning.authorize_in_schema(at, privilege)?;
+    match planning.snapshot.relation(at, planning.session) {
+        Ok(old) if if_exists == IfExists::Replace => planning.authorize(at, &old, &["OWNERSHIP"]),
+        _ => Ok(()),
+    }
 }

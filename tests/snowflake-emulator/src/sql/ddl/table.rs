@@ -5,9 +5,12 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use futures::TryStreamExt;
 
-use super::created;
-use crate::catalog::{ColumnDef, Created, Identity, IfExists, Qualified, Relation, Table};
+use super::{authorize_new, created};
+use crate::catalog::{
+    ColumnDef, Created, Identity, IfExists, Qualified, Relation, Table, TableKind,
+};
 use crate::engine::SqlError;
+use crate::sql::authorize::securable_of;
 use crate::sql::command::{CreateTable, Source};
 use crate::sql::dml::{constant_array, to_columns};
 use crate::sql::error::{compile, invalid_identifier};
@@ -26,6 +29,10 @@ pub(crate) async fn create_table(
     {
         return Ok(created("Table", &at.name, Created::Existed));
     }
+    // A temporary table is the session's own and needs no more than the way to its schema.
+    let privilege = (statement.kind != TableKind::Temporary).then_some("CREATE TABLE");
+    authorize_new(planning, &at, privilege, statement.if_exists)?;
+    let old = planning.snapshot.relation(&at, planning.session).ok();
     let declared: Vec<ColumnDef> =
         statement.columns.iter().filter_map(|(_, column)| column.clone()).collect();
     let (mut columns, batches, mut primary_key) = match statement.source {
@@ -54,12 +61,25 @@ pub(crate) async fn create_table(
     let relation = Relation::Table(Arc::new(table));
     let made =
         planning.catalog.create_relation(&at, relation, planning.session, statement.if_exists)?;
+    if made == Created::Yes {
+        planning.created(&at);
+        if let (true, Some(old), Ok(new)) = (
+            statement.copy_grants,
+            old,
+            planning.catalog.snapshot().relation(&at, planning.session),
+        ) {
+            planning.account.access.copy_grants(&securable_of(&old), &securable_of(&new));
+        }
+    }
     Ok(created("Table", &at.name, made))
 }
 
 fn source_table(planning: &Planning<'_>, name: &[String]) -> Result<Arc<Table>, SqlError> {
     let at = Qualified::resolve(name, planning.session)?;
-    planning.snapshot.table(&at, planning.session)
+    planning.enter(&at)?;
+    let table = planning.snapshot.table(&at, planning.session)?;
+    planning.authorize(&at, &Relation::Table(Arc::clone(&table)), &["SELECT"])?;
+    Ok(table)
 }
 
 /// A column whose numbers start anew.

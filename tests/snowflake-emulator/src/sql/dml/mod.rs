@@ -12,7 +12,9 @@ mod update;
 
 use std::sync::Arc;
 
-use datafusion::sql::sqlparser::ast::{Delete, FromTable, ObjectName, Statement, TableFactor};
+use datafusion::sql::sqlparser::ast::{
+    Delete, FromTable, MergeAction, ObjectName, Statement, TableFactor,
+};
 
 pub(crate) use assign::{constant_array, to_columns};
 pub(crate) use rewrite::{TARGET, query_of};
@@ -85,6 +87,26 @@ impl Change {
                 _ => Mode::Rewrite,
             },
             Self::Truncate { .. } => Mode::Rewrite,
+        }
+    }
+
+    /// The privileges that it takes on its table.
+    pub(crate) fn privileges(&self) -> Vec<&'static str> {
+        let Self::Statement(statement) = self else { return vec!["TRUNCATE"] };
+        match statement.as_ref() {
+            Statement::Insert(insert) if insert.overwrite => vec!["INSERT", "DELETE"],
+            Statement::Insert(_) => vec!["INSERT"],
+            Statement::Update(_) => vec!["UPDATE"],
+            Statement::Delete(_) => vec!["DELETE"],
+            Statement::Merge(merge) => {
+                let actions = merge.clauses.iter().map(|clause| match &clause.action {
+                    MergeAction::Insert(_) => "INSERT",
+                    MergeAction::Update(_) => "UPDATE",
+                    MergeAction::Delete { .. } => "DELETE",
+                });
+                actions.chain(["SELECT"]).collect()
+            }
+            _ => Vec::new(),
         }
     }
 

@@ -45,6 +45,7 @@ use super::results::Results;
 use super::rewrite::{Facts, MARK, Rewriter, Side, TWIN, TimeTravel};
 use super::tokens::Tokens;
 use super::value::{Reader, Value};
+use crate::account::Account;
 use crate::catalog::{Catalog, Snapshot};
 use crate::engine::{Bind, SessionContext, SqlError};
 use crate::types::{Column, SnowType};
@@ -63,6 +64,7 @@ pub(crate) struct Planning<'a> {
     pub transaction: Option<u64>,
     pub results: &'a Results,
     pub history: &'a History,
+    pub account: &'a Account,
     pub session: &'a SessionContext,
     pub binds: &'a [Bind],
     /// The statement's moment: CURRENT_TIMESTAMP and the snapshot.
@@ -79,6 +81,7 @@ pub(crate) struct Stores<'a> {
     pub catalog: &'a Catalog,
     pub results: &'a Results,
     pub history: &'a History,
+    pub account: &'a Account,
 }
 
 /// What one statement has of its own.
@@ -108,6 +111,7 @@ impl<'a> Planning<'a> {
             catalog: stores.catalog,
             results: stores.results,
             history: stores.history,
+            account: stores.account,
             now_ns: statement.snapshot.moment_ns,
             snapshot: statement.snapshot,
             transaction: statement.transaction,

@@ -91,7 +91,10 @@ impl<'a> Provider<'a> {
         if at.schema == information::SCHEMA {
             return information::table(&self.planning, &at);
         }
-        match self.planning.snapshot.relation(&at, self.planning.session)? {
+        self.planning.enter(&at)?;
+        let relation = self.planning.snapshot.relation(&at, self.planning.session)?;
+        self.planning.authorize(&at, &relation, &["SELECT"])?;
+        match relation {
             Relation::Table(table) => {
                 self.seen.lock().unwrap_or_else(PoisonError::into_inner).tables.push(at);
                 match (&table.generated, moment) {
@@ -154,6 +157,7 @@ impl<'a> Provider<'a> {
         let mut session = self.planning.session.clone();
         session.database = Some(at.database.clone());
         session.schema = Some(at.schema.clone());
+        session.role = Some(self.planning.owner_of(view));
         session.parameters.insert(VIEW_DEPTH.to_owned(), depth.to_string());
         let planning = Planning { session: &session, binds: &[], ..self.planning.clone() };
         let tokens = split(&view.query)?.into_iter().next();

@@ -7,6 +7,7 @@ mod changes;
 mod conversions;
 mod cursors;
 mod definitions;
+mod grants;
 mod queries;
 mod statements;
 mod tables;

@@ -78,8 +78,9 @@ async fn definitions_change_and_tell() {
         ("DROP TABLE IF EXISTS L", "Drop statement executed successfully (L already dropped)."),
         ("CREATE TABLE C (X, Y) AS SELECT 1, 'a'", "Table C successfully created."),
         ("SELECT X, Y FROM C", "1|a"),
-        ("CREATE WAREHOUSE W", "000002"),
-        ("GRANT SELECT ON T TO ROLE R", "000002"),
+        ("CREATE INTEGRATION W", "000002"),
+        ("GRANT SELECT ON T TO ROLE R", "001003"),
+        ("GRANT SELECT ON TABLE T TO ROLE R", "002003"),
     ]).await;
 }
 

@@ -1,12 +1,20 @@
 //! SHOW and DESCRIBE.
 
+mod account;
+mod describe;
+
+pub(crate) use account::{locks, transactions};
+pub(crate) use describe::describe;
+
+use super::authorize::securable_of;
+use super::command::{Container, GrantedOn};
 use super::error::{operation_impossible, unsupported};
 use super::functions::like_matches;
-use super::information::{OWNER, columns_of, visible};
+use super::information::{columns_of, visible};
 use super::plan::Planning;
-use super::rows::{Rows, optional};
-use super::transaction::Transactions;
+use super::rows::Rows;
 use super::value::Value;
+use crate::account::Securable;
 use crate::catalog::{Database, Qualified, Relation, Schema, TableKind};
 use crate::engine::SqlError;
 use crate::types::SnowType;
@@ -14,12 +22,6 @@ use crate::types::SnowType;
 const TEXT: SnowType = SnowType::TEXT;
 const NUMBER: SnowType = SnowType::Number { precision: 38, scale: 0 };
 const MOMENT: SnowType = SnowType::TimestampLtz { scale: 3 };
-
-/// The roles of the account; each may do everything.
-pub(crate) const ROLES: [&str; 6] =
-    ["ACCOUNTADMIN", "ORGADMIN", "PUBLIC", "SECURITYADMIN", "SYSADMIN", "USERADMIN"];
-/// The warehouses of the account.
-pub(crate) const WAREHOUSES: [&str; 1] = ["COMPUTE_WH"];
 
 /// What SHOW lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,10 +39,12 @@ pub(crate) enum ShowKind {
     Grants,
     Transactions,
     Locks,
+    Users,
+    NetworkPolicies,
 }
 
 /// Where SHOW looks.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Scope {
     /// The current schema or database, or the account without one.
     Current,
@@ -50,6 +54,14 @@ pub(crate) enum Scope {
     Table(Vec<String>),
     /// A name of which the kind follows from what is shown.
     Some(Vec<String>),
+    /// SHOW GRANTS TO USER.
+    User(String),
+    /// SHOW GRANTS OF ROLE.
+    OfRole(String),
+    /// SHOW GRANTS ON an object.
+    On(GrantedOn),
+    /// SHOW FUTURE GRANTS IN a schema or database.
+    Future(Container, Vec<String>),
 }
 
 /// A SHOW statement.
@@ -91,6 +103,8 @@ impl Show {
             ShowKind::Roles => self.roles(planning),
             ShowKind::Parameters => self.parameters(planning),
             ShowKind::Grants => self.grants(planning)?,
+            ShowKind::Users => self.users(planning)?,
+            ShowKind::NetworkPolicies => self.network_policies(planning)?,
             // Not in the catalogue: the engine answers them.
             ShowKind::Transactions | ShowKind::Locks => {
                 return Err(unsupported("this SHOW here"));
@@ -129,17 +143,18 @@ impl Show {
             }
             Scope::Some(name) => schema_name(name, planning),
             Scope::Table(name) => table_name(name, planning)?,
+            Scope::User(_) | Scope::OfRole(_) | Scope::On(_) | Scope::Future(..) => {
+                (None, None, None)
+            }
         };
         let place = Place { database, schema, table };
         planning.snapshot.read(|databases| {
             let Some(name) = &place.database else { return Ok(()) };
-            let database = databases.get(name).ok_or_else(operation_impossible)?;
-            match &place.schema {
-                Some(schema) if !database.schemas.contains_key(schema) => {
-                    Err(operation_impossible())
-                }
-                _ => Ok(()),
-            }
+            let database = databases.get(name).filter(|found| planning.sees_database(found));
+            let database = database.ok_or_else(operation_impossible)?;
+            let Some(schema) = &place.schema else { return Ok(()) };
+            let inner = database.schemas.get(schema).filter(|found| planning.sees_schema(found));
+            inner.map(|_| ()).ok_or_else(operation_impossible)
         })?;
         Ok(place)
     }
@@ -156,11 +171,15 @@ impl Show {
                 if place.database.as_ref().is_some_and(|wanted| *wanted != database.name) {
                     continue;
                 }
-                for schema in database.schemas.values() {
+                if !planning.sees_database(database) {
+                    continue;
+                }
+                for schema in database.schemas.values().filter(|found| planning.sees_schema(found))
+                {
                     if place.schema.as_ref().is_some_and(|wanted| *wanted != schema.name) {
                         continue;
                     }
-                    for relation in visible(schema, planning.session.session_id) {
+                    for relation in visible(planning, schema) {
                         if place.table.as_ref().is_some_and(|name| name != relation.name()) {
                             continue;
                         }
@@ -207,7 +226,7 @@ impl Show {
                     Value::text(""),
                     Value::integer(table.rows()),
                     Value::integer(table.bytes()),
-                    Value::text(OWNER),
+                    Value::text(planning.owner_shown(&securable_of(relation))),
                     Value::text("1"),
                     Value::text("OFF"),
                     Value::text("OFF"),
@@ -248,7 +267,7 @@ impl Show {
                     Value::text(""),
                     Value::text(&database.name),
                     Value::text(&schema.name),
-                    Value::text(OWNER),
+                    Value::text(planning.owner_shown(&securable_of(relation))),
                     Value::text(view.comment.clone().unwrap_or_default()),
                     Value::text(&view.text),
                     Value::text("false"),
@@ -297,7 +316,7 @@ impl Show {
                     Value::text(comment.unwrap_or_default()),
                     count,
                     bytes,
-                    Value::text(OWNER),
+                    Value::text(planning.owner_shown(&securable_of(relation))),
                 ]
             })
         })?;
@@ -325,11 +344,17 @@ impl Show {
                 if place.database.as_ref().is_some_and(|wanted| *wanted != database.name) {
                     continue;
                 }
-                let names = database.schemas.values().map(|schema| {
-                    (schema.name.as_str(), schema.created_ns, schema.comment.clone())
+                if !planning.sees_database(database) {
+                    continue;
+                }
+                let seen = database.schemas.values().filter(|found| planning.sees_schema(found));
+                let names = seen.map(|schema| {
+                    let owner = planning.owner_shown(&Securable::Schema(schema.id));
+                    (schema.name.as_str(), schema.created_ns, schema.comment.clone(), owner)
                 });
-                let information = ("INFORMATION_SCHEMA", database.created_ns, None);
-                for (name, created, comment) in names.chain([information]) {
+                let nobody = String::new();
+                let information = ("INFORMATION_SCHEMA", database.created_ns, None, nobody);
+                for (name, created, comment, owner) in names.chain([information]) {
                     if !self.wanted(name) {
                         continue;
                     }
@@ -341,7 +366,7 @@ impl Show {
                         Value::text("N"),
                         Value::text(if is_current { "Y" } else { "N" }),
                         Value::text(&database.name),
-                        Value::text(OWNER),
+                        Value::text(owner),
                         Value::text(comment.unwrap_or_default()),
                         Value::text(""),
                         Value::text("1"),
@@ -367,7 +392,8 @@ impl Show {
             ("kind", TEXT),
         ]);
         planning.snapshot.read(|databases| {
-            for database in databases.values().filter(|database| self.wanted(&database.name)) {
+            let seen = databases.values().filter(|found| planning.sees_database(found));
+            for database in seen.filter(|database| self.wanted(&database.name)) {
                 let current = planning.session.database.as_deref() == Some(&database.name);
                 rows.push(vec![
                     Value::Ltz(database.created_ns),
@@ -375,7 +401,7 @@ impl Show {
                     Value::text("N"),
                     Value::text(if current { "Y" } else { "N" }),
                     Value::text(""),
-                    Value::text(OWNER),
+                    Value::text(planning.owner_shown(&Securable::Database(database.id))),
                     Value::text(database.comment.clone().unwrap_or_default()),
                     Value::text(""),
                     Value::text("1"),
@@ -416,7 +442,7 @@ impl Show {
                     Value::text(relation.name()),
                     Value::text(&schema),
                     Value::text(&column.name),
-                    Value::text(type_json(&column.data_type, column.nullable)),
+                    Value::text(describe::type_json(&column.data_type, column.nullable)),
                     Value::text(if column.nullable { "true" } else { "NOT_NULL" }),
                     Value::text(column.default.as_ref().map_or("", |default| &default.text)),
                     Value::text("COLUMN"),
@@ -467,137 +493,6 @@ impl Show {
         found.into_iter().flatten().for_each(|row| rows.push(row));
         Ok(rows)
     }
-
-    fn warehouses(&self, planning: &Planning<'_>) -> Rows {
-        let mut rows = Rows::new(vec![
-            ("name", TEXT),
-            ("state", TEXT),
-            ("type", TEXT),
-            ("size", TEXT),
-            ("is_default", TEXT),
-            ("is_current", TEXT),
-            ("auto_suspend", NUMBER),
-            ("auto_resume", TEXT),
-            ("owner", TEXT),
-            ("comment", TEXT),
-        ]);
-        for name in WAREHOUSES.iter().filter(|name| self.wanted(name)) {
-            let current = planning.session.warehouse.as_deref() == Some(*name);
-            rows.push(vec![
-                Value::text(*name),
-                Value::text("STARTED"),
-                Value::text("STANDARD"),
-                Value::text("X-Small"),
-                Value::text("N"),
-                Value::text(if current { "Y" } else { "N" }),
-                Value::integer(600),
-                Value::text("true"),
-                Value::text(OWNER),
-                Value::text(""),
-            ]);
-        }
-        rows
-    }
-
-    fn roles(&self, planning: &Planning<'_>) -> Rows {
-        let mut rows = Rows::new(vec![
-            ("name", TEXT),
-            ("is_default", TEXT),
-            ("is_current", TEXT),
-            ("owner", TEXT),
-            ("comment", TEXT),
-        ]);
-        for name in ROLES.iter().filter(|name| self.wanted(name)) {
-            let current = planning.session.role.as_deref() == Some(*name);
-            rows.push(vec![
-                Value::text(*name),
-                Value::text("N"),
-                Value::text(if current { "Y" } else { "N" }),
-                Value::text(""),
-                Value::text(""),
-            ]);
-        }
-        rows
-    }
-
-    fn parameters(&self, planning: &Planning<'_>) -> Rows {
-        let mut rows = Rows::new(vec![
-            ("key", TEXT),
-            ("value", TEXT),
-            ("default", TEXT),
-            ("level", TEXT),
-            ("description", TEXT),
-            ("type", TEXT),
-        ]);
-        for (name, default) in super::session::PARAMETERS {
-            if !self.wanted(name) {
-                continue;
-            }
-            let own = planning.session.parameters.get(name);
-            rows.push(vec![
-                Value::text(name),
-                Value::text(own.map_or(default, String::as_str)),
-                Value::text(default),
-                Value::text(if own.is_some() { "SESSION" } else { "" }),
-                Value::text(""),
-                Value::text("STRING"),
-            ]);
-        }
-        rows
-    }
-
-    /// What a role may do: it may use everything, as no privilege is checked here.
-    fn grants(&self, planning: &Planning<'_>) -> Result<Rows, SqlError> {
-        let mut rows = Rows::new(vec![
-            ("created_on", MOMENT),
-            ("privilege", TEXT),
-            ("granted_on", TEXT),
-            ("name", TEXT),
-            ("granted_to", TEXT),
-            ("grantee_name", TEXT),
-            ("grant_option", TEXT),
-            ("granted_by", TEXT),
-        ]);
-        let role = match &self.scope {
-            Scope::Some(name) => name.last().cloned().unwrap_or_default(),
-            _ => planning.session.role.clone().unwrap_or_default(),
-        };
-        if !ROLES.contains(&role.as_str()) {
-            return Err(operation_impossible());
-        }
-        let mut grant = |created: i128, privilege: &str, kind: &str, name: String| {
-            rows.push(vec![
-                Value::Ltz(created),
-                Value::text(privilege),
-                Value::text(kind),
-                Value::Text(name),
-                Value::text("ROLE"),
-                Value::text(&role),
-                Value::text("false"),
-                Value::text(OWNER),
-            ]);
-        };
-        for warehouse in WAREHOUSES {
-            grant(planning.now_ns, "USAGE", "WAREHOUSE", warehouse.to_owned());
-        }
-        planning.snapshot.read(|databases| {
-            for database in databases.values() {
-                grant(database.created_ns, "USAGE", "DATABASE", database.name.clone());
-                for schema in database.schemas.values() {
-                    let name = format!("{}.{}", database.name, schema.name);
-                    grant(schema.created_ns, "USAGE", "SCHEMA", name.clone());
-                    for relation in schema.relations.values() {
-                        let (created, kind) = match relation {
-                            Relation::Table(table) => (table.created_ns, "TABLE"),
-                            Relation::View(view) => (view.created_ns, "VIEW"),
-                        };
-                        grant(created, "SELECT", kind, format!("{name}.{}", relation.name()));
-                    }
-                }
-            }
-        });
-        Ok(rows)
-    }
 }
 
 fn schema_name(
@@ -638,135 +533,4 @@ fn kind_name(kind: TableKind) -> &'static str {
         TableKind::Transient => "TRANSIENT",
         TableKind::Temporary => "TEMPORARY",
     }
-}
-
-/// The JSON text that SHOW COLUMNS gives for a type.
-fn type_json(data_type: &SnowType, nullable: bool) -> String {
-    match data_type {
-        SnowType::Number { precision, scale } => format!(
-            r#"{{"type":"FIXED","precision":{precision},"scale":{scale},"nullable":{nullable}}}"#
-        ),
-        SnowType::Float => format!(r#"{{"type":"REAL","nullable":{nullable}}}"#),
-        SnowType::Text { length } => {
-            let bytes = (u64::from(*length) * 4).min(u64::from(*length).max(16_777_216));
-            format!(
-                r#"{{"type":"TEXT","length":{length},"byteLength":{bytes},"nullable":{nullable},"fixed":false}}"#
-            )
-        }
-        SnowType::Binary { length } => format!(
-            r#"{{"type":"BINARY","length":{length},"byteLength":{length},"nullable":{nullable},"fixed":false}}"#
-        ),
-        SnowType::Time { scale }
-        | SnowType::TimestampNtz { scale }
-        | SnowType::TimestampLtz { scale }
-        | SnowType::TimestampTz { scale } => format!(
-            r#"{{"type":"{}","precision":0,"scale":{scale},"nullable":{nullable}}}"#,
-            data_type.name()
-        ),
-        SnowType::Vector { element, dimension } => {
-            let element = match element {
-                crate::types::VectorElement::Float => "REAL",
-                crate::types::VectorElement::Int => "FIXED",
-            };
-            format!(
-                r#"{{"type":"VECTOR","dimension":{dimension},"vectorElementType":"{element}","nullable":{nullable}}}"#
-            )
-        }
-        other => format!(r#"{{"type":"{}","nullable":{nullable}}}"#, other.name()),
-    }
-}
-
-/// DESCRIBE TABLE or VIEW.
-pub(crate) fn describe(planning: &Planning<'_>, name: &[String]) -> Result<Rows, SqlError> {
-    let at = Qualified::resolve(name, planning.session)?;
-    let relation = planning.snapshot.relation(&at, planning.session)?;
-    let keys = match &relation {
-        Relation::Table(table) => table.primary_key.clone(),
-        Relation::View(_) => Vec::new(),
-    };
-    let mut rows = Rows::new(
-        [
-            "name",
-            "type",
-            "kind",
-            "null?",
-            "default",
-            "primary key",
-            "unique key",
-            "check",
-            "expression",
-            "comment",
-            "policy name",
-            "privacy domain",
-        ]
-        .map(|name| (name, TEXT))
-        .to_vec(),
-    );
-    let flag = |yes: bool| Value::text(if yes { "Y" } else { "N" });
-    for column in columns_of(planning, &at.database, &at.schema, &relation) {
-        rows.push(vec![
-            Value::text(&column.name),
-            Value::text(column.data_type.to_string()),
-            Value::text("COLUMN"),
-            flag(column.nullable),
-            optional(column.default_text().as_deref()),
-            flag(keys.contains(&column.name)),
-            flag(false),
-            Value::Null,
-            Value::Null,
-            optional(column.comment.as_deref()),
-            Value::Null,
-            Value::Null,
-        ]);
-    }
-    Ok(rows)
-}
-
-/// SHOW TRANSACTIONS: the open ones.
-pub(crate) fn transactions(transactions: &Transactions) -> Rows {
-    let mut rows = Rows::new(vec![
-        ("id", NUMBER),
-        ("user", TEXT),
-        ("session", NUMBER),
-        ("name", TEXT),
-        ("started_on", MOMENT),
-        ("state", TEXT),
-        ("scope", NUMBER),
-    ]);
-    for transaction in transactions.list() {
-        let unnamed = || transaction.id.to_string();
-        rows.push(vec![
-            Value::integer(transaction.id),
-            Value::text(&transaction.user),
-            Value::integer(transaction.session_id),
-            Value::text(transaction.name.clone().unwrap_or_else(unnamed)),
-            Value::Ltz(transaction.started_ns),
-            Value::text("running"),
-            Value::integer(0),
-        ]);
-    }
-    rows
-}
-
-/// SHOW LOCKS: what is held, then what is waited for.
-pub(crate) fn locks(transactions: &Transactions) -> Rows {
-    let mut rows = Rows::new(vec![
-        ("resource", TEXT),
-        ("type", TEXT),
-        ("transaction", NUMBER),
-        ("session", NUMBER),
-        ("status", TEXT),
-    ]);
-    let (held, waiting) = transactions.locks.list();
-    let marked = held.iter().map(|entry| (entry, "HOLDING"));
-    for (entry, status) in marked.chain(waiting.iter().map(|entry| (entry, "WAITING"))) {
-        rows.push(vec![
-            Value::text(&entry.name),
-            Value::text(entry.mode.shown()),
-            Value::integer(entry.owner),
-            Value::integer(entry.session_id),
-            Value::text(status),
-        ]);
-    }
-    rows
 }
