@@ -1,18 +1,16 @@
 //! Applies a manifest exactly once, and finds out what happened when no certain answer came.
 
-use std::sync::Arc;
-
 use snowferry_checkpoint::StoredPush;
 use snowferry_model::fault::Fault;
 use snowferry_model::push::{ColumnVerdict, Delivery, PushManifest, PushMode};
 use snowferry_model::state::LedgerPosition;
-use snowferry_snowflake::{Applied, FileToUpload, LedgerMove, SnowflakeError, StagedRows};
+use snowferry_snowflake::{Applied, LedgerMove, SnowflakeError, StagedRows};
 
 use crate::commit::{Moved, clean_up, commit, give_up};
 use crate::error::PushError;
 use crate::ports::Event;
 use crate::run::Work;
-use crate::stage::StagedFiles;
+use crate::stage::upload;
 use crate::validate::refuse;
 
 /// How often one run tries to apply a manifest when nothing certain comes back.
@@ -182,14 +180,8 @@ async fn staged(
     };
     match error {
         SnowflakeError::FileMissing { .. } if may_upload_again(manifest) => {
-            let files = StagedFiles(Arc::clone(&work.ports.staging));
             for part in &manifest.parts {
-                let file = FileToUpload {
-                    object: part.object.clone(),
-                    size_bytes: part.size_bytes,
-                    sha256: part.sha256.clone(),
-                };
-                target.upload(&file, &files).await.map_err(|source| work.target(source))?;
+                upload(work, part).await?;
             }
             target.stage(manifest).await.map_err(|source| work.target(source))
         }

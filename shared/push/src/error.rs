@@ -164,8 +164,8 @@ impl Fault for PushError {
                     .to_owned(),
             ),
             Self::MetadataExpired { .. } => Some(
-                "look whether the rows are in the target, then start the push's numbering anew \
-                 with `snowferry reset`"
+                "look whether the rows are in the target, then give the push another name in the \
+                 connection: its numbering begins anew"
                     .to_owned(),
             ),
             _ => None,

@@ -11,7 +11,7 @@
 //!    not fit is told all at once and nothing is written. The plan of the slice is stored in the
 //!    state by compare-and-set before the first row is read.
 //! 4. **stage**: rows in the form that Snowflake's loader reads exactly, as Parquet parts; every
-//!    value is looked at. Each part is brought to where the server reads it.
+//!    value is looked at. Once all fit, each part is brought to where the server reads it.
 //! 5. **manifest**: all parts, created once, then read back.
 //! 6. **apply**: the server loads the files into a staging table of its own; counts are compared;
 //!    one transaction moves the ledger from exactly n−1 to n and the rows into the target.

@@ -1,4 +1,7 @@
 //! Writes the rows of a slice as parts, brings them to the server, and makes the manifest.
+//!
+//! Nothing leaves our staging before every row was looked at: one value that does not fit keeps all
+//! parts here, and they are deleted.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -66,15 +69,24 @@ pub(crate) async fn stage(
         work.event(Event::Read { rows });
         work.keep_lease().await;
         if work.past_deadline() {
+            parts.drop_all().await;
             return Ok(Staged::Deadline);
         }
     }
     let mut verdicts = converter.verdicts();
     verdicts.extend(guard(&plan, converter.rows(), work.job.rules));
     if !verdicts.is_empty() {
+        parts.drop_all().await;
         return Ok(Staged::Refused(verdicts));
     }
-    let parts = parts.finish().await?;
+    let mut parts = parts.finish().await?;
+    for part in &mut parts {
+        if work.past_deadline() {
+            return Ok(Staged::Deadline);
+        }
+        part.file = upload(work, part).await?;
+        work.keep_lease().await;
+    }
     let manifest = PushManifest {
         version: PUSH_MANIFEST_VERSION,
         generation: state.generation,
@@ -124,7 +136,6 @@ struct Parts<'a> {
     schema: SchemaRef,
     open: Option<(ObjectKey, PartWriter)>,
     open_bytes: u64,
-    open_rows: u64,
     done: Vec<PushPart>,
 }
 
@@ -138,7 +149,6 @@ impl<'a> Parts<'a> {
             schema: Arc::new(crate::convert::schema(&plan.columns)),
             open: None,
             open_bytes: 0,
-            open_rows: 0,
             done: Vec::new(),
         }
     }
@@ -149,7 +159,6 @@ impl<'a> Parts<'a> {
         }
         let bytes = |column: &dyn Array| column.to_data().get_slice_memory_size().unwrap_or(0);
         let size: usize = batch.columns().iter().map(|column| bytes(column)).sum();
-        let rows = batch.num_rows() as u64;
         let work = self.work;
         if self.open.is_none() {
             let index = u32::try_from(self.done.len()).unwrap_or(u32::MAX);
@@ -166,47 +175,39 @@ impl<'a> Parts<'a> {
             writer.write(batch).await.map_err(|source| work.staging(source))?;
         }
         self.open_bytes += size as u64;
-        self.open_rows += rows;
         if self.open_bytes >= work.run.limits.part_bytes {
             self.close().await?;
         }
         Ok(())
     }
 
-    /// Ends the open part and brings it to the server.
+    /// Ends the open part.
     async fn close(&mut self) -> Result<(), PushError> {
         let Some((key, writer)) = self.open.take() else { return Ok(()) };
         let work = self.work;
         let written = writer.finish().await.map_err(|source| work.staging(source))?;
-        (self.open_bytes, self.open_rows) = (0, 0);
-        let file = FileToUpload {
-            object: key.0.clone(),
-            size_bytes: written.size_bytes,
-            sha256: written.sha256.clone(),
-        };
-        let files = StagedFiles(Arc::clone(&work.ports.staging));
-        let name =
-            work.ports.target.upload(&file, &files).await.map_err(|source| work.target(source))?;
-        let index = u32::try_from(self.done.len()).unwrap_or(u32::MAX);
+        self.open_bytes = 0;
         work.figures(|figures| {
             figures.rows_staged += written.rows;
             figures.parts_staged += 1;
             figures.staged_bytes += written.size_bytes;
         });
-        work.event(Event::Staged {
-            part: index,
-            rows: written.rows,
-            size_bytes: written.size_bytes,
-        });
         self.done.push(PushPart {
-            index,
+            index: u32::try_from(self.done.len()).unwrap_or(u32::MAX),
             object: key.0,
-            file: name,
+            file: String::new(),
             rows: written.rows,
             size_bytes: written.size_bytes,
             sha256: written.sha256,
         });
         Ok(())
+    }
+
+    /// Deletes what was written.
+    async fn drop_all(self) {
+        for part in self.done {
+            self.work.discard(&ObjectKey(part.object)).await;
+        }
     }
 
     async fn finish(mut self) -> Result<Vec<PushPart>, PushError> {
@@ -215,8 +216,22 @@ impl<'a> Parts<'a> {
     }
 }
 
+/// Brings a part to the server and returns the file's name there.
+pub(crate) async fn upload(work: &Work<'_>, part: &PushPart) -> Result<String, PushError> {
+    let file = FileToUpload {
+        object: part.object.clone(),
+        size_bytes: part.size_bytes,
+        sha256: part.sha256.clone(),
+    };
+    let files = StagedFiles(Arc::clone(&work.ports.staging));
+    let name = work.ports.target.upload(&file, &files).await;
+    let name = name.map_err(|source| work.target(source))?;
+    work.event(Event::Staged { part: part.index, rows: part.rows, size_bytes: part.size_bytes });
+    Ok(name)
+}
+
 /// Staged objects as an upload reads them.
-pub(crate) struct StagedFiles(pub(crate) Arc<dyn Staging>);
+struct StagedFiles(Arc<dyn Staging>);
 
 #[async_trait]
 impl PartFiles for StagedFiles {

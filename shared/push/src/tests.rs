@@ -10,3 +10,4 @@ mod faults;
 mod validation;
 mod values;
 mod world;
+mod wrong;
