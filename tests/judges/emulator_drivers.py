@@ -374,7 +374,7 @@ def grants(connection, ready):
     sign_in_with(keys[1]).close()
     rows_of(connection, "alter user svc unset rsa_public_key")
     check("a key that was taken away is refused", fails_with(lambda: sign_in_with(keys[0])), 390144)
-    rows_of(connection, "create network rule judge.public.office mode = ingress type = ipv4 "
+    rows_of(connection, "create or replace network rule judge.public.office mode = ingress type = ipv4 "
                         "value_list = ('203.0.113.0/28')")
     rows_of(connection, "create or replace network policy office_only "
                         "allowed_network_rule_list = ('judge.public.office')")

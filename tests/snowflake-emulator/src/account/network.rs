@@ -89,6 +89,12 @@ impl Network {
         });
     }
 
+    /// Drops the rules of a database or schema that is gone.
+    pub(crate) fn forget_rules_in(&self, container: &str) {
+        let prefix = format!("{container}.");
+        self.write(|state| state.rules.retain(|name, _| !name.starts_with(&prefix)));
+    }
+
     /// Makes, changes or drops a policy.
     pub(crate) fn set_policy(&self, name: &str, policy: Option<Policy>) {
         self.write(|state| match policy {

@@ -82,6 +82,9 @@ pub(crate) fn drop_object(
         ObjectKind::Database | ObjectKind::Schema => {
             let (database, schema) = container(kind, name, planning.session)?;
             planning.authorize_container(&database, schema.as_deref(), "OWNERSHIP")?;
+            let container = [Some(&database), schema.as_ref()].into_iter().flatten();
+            let container = container.cloned().collect::<Vec<_>>().join(".");
+            planning.account.network.forget_rules_in(&container);
             match schema {
                 None => planning.catalog.drop_database(&database)?,
                 Some(schema) => planning.catalog.drop_schema(&database, &schema)?,

@@ -17,7 +17,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 pub(crate) use assign::{constant_array, to_columns};
-pub(crate) use rewrite::{TARGET, query_of};
+pub(crate) use rewrite::{TARGET, alone, query_of};
 
 use super::error::{sql_error, unsupported};
 use super::plan::{Planning, parse};

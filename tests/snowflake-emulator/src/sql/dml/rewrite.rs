@@ -306,6 +306,6 @@ pub(super) fn several_changes(
 }
 
 /// A table without joins in FROM.
-pub(super) fn alone(relation: TableFactor) -> TableWithJoins {
+pub(crate) fn alone(relation: TableFactor) -> TableWithJoins {
     TableWithJoins { relation, joins: Vec::new() }
 }

@@ -4,6 +4,7 @@
 //! Snowflake's) decides a result. What it would still have to decide is refused by `verify`.
 
 mod aggregates;
+mod derived;
 mod lower;
 mod operators;
 mod provider;
@@ -71,6 +72,8 @@ pub(crate) struct Planning<'a> {
     pub now_ns: i128,
     /// The table that a change rewrites, with numbered rows.
     pub target: Option<Arc<dyn TableProvider>>,
+    /// What stands for the subqueries of the present query that were planned before it.
+    pub planned: derived::Planned,
     pub conversion: Arc<Conversion>,
     pub registry: Arc<Registry>,
 }
@@ -118,6 +121,7 @@ impl<'a> Planning<'a> {
             session: statement.session,
             binds: statement.binds,
             target: None,
+            planned: derived::Planned::default(),
             conversion,
             registry,
         })
@@ -143,17 +147,19 @@ impl<'a> Planning<'a> {
         }
         let mut query = query;
         wildcards::expand(self, &mut query)?;
+        let planned = derived::plan(self, &mut query)?;
         let mut statement = Statement::Query(Box::new(query));
         rewriter.statement(&mut statement)?;
         let moments = self.moments(&rewriter.travels)?;
-        let provider = Provider::new(self.clone(), moments);
+        let planned_scans = planned.scans;
+        let provider = Provider::new(Self { planned, ..self.clone() }, moments);
         let plan = SqlToRel::new_with_options(&provider, parser_options())
             .sql_statement_to_plan(statement)
             .map_err(translate)?;
         let plan = lower::lower(plan, &self.registry).map_err(translate)?;
         verify::verify(&plan)?;
         let columns = columns_of(plan.schema(), &provider)?;
-        Ok(Compiled { plan, columns, scans: provider.scans() })
+        Ok(Compiled { plan, columns, scans: planned_scans || provider.scans() })
     }
 
     /// The value of an expression without columns.

@@ -14,7 +14,7 @@ use datafusion::functions_window::{rank, row_number};
 use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner};
 use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, TableSource, WindowUDF};
 
-use super::{Planning, aggregates, options, planners};
+use super::{Planning, aggregates, derived, options, planners};
 use crate::catalog::{Qualified, Relation, View};
 use crate::engine::SqlError;
 use crate::sql::dml::TARGET;
@@ -124,6 +124,11 @@ impl<'a> Provider<'a> {
             return target.ok_or_else(|| unsupported("this name of a table"));
         }
         match name.split_once(MARK) {
+            Some((derived::PLANNED, index)) => {
+                let index = index.parse::<usize>().ok();
+                let found = index.and_then(|index| self.planning.planned.tables.get(index));
+                found.cloned().ok_or_else(|| unsupported("this name of a table"))
+            }
             Some(("HISTORY", narrowed)) => query_history(&self.planning, narrowed),
             None if name == "HISTORY" => query_history(&self.planning, ""),
             Some(("RESULT", id)) => {

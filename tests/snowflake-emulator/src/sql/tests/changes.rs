@@ -65,7 +65,7 @@ async fn merge_updates_deletes_and_inserts() {
                 "1",
             ),
             (
-                "MERGE INTO T A USING (SELECT 9 AS K UNION ALL SELECT 8) X ON A.ID = X.K \
+                "MERGE INTO T A USING (SELECT 9 AS K UNION ALL SELECT 10) X ON A.ID = X.K \
                  WHEN NOT MATCHED AND X.K = 9 THEN INSERT VALUES (K, NULL, DEFAULT)",
                 "1",
             ),

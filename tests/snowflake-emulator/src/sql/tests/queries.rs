@@ -223,3 +223,38 @@ async fn the_least_and_greatest_keep_the_type_of_their_column() {
         ])
         .await;
 }
+
+#[tokio::test]
+async fn columns_of_a_union_compare_by_their_common_type() {
+    let mut fixture = Fixture::new().await;
+    fixture
+        .check(&[
+            ("SELECT K FROM (SELECT 9 AS K UNION ALL SELECT 10) X WHERE X.K = 9", "9"),
+            ("SELECT K FROM (SELECT 1 AS K UNION ALL SELECT 1.25) WHERE K = 1.3", ""),
+            ("SELECT K FROM (SELECT 1 AS K UNION ALL SELECT 1.25) WHERE K > 1.2", "1.25"),
+            ("SELECT A FROM VALUES (1), (2.5), (NULL) T(A) WHERE A > 1", "2.5"),
+            ("SELECT T.A FROM (VALUES (1, 'a'), (22, 'bb')) T(A, B) WHERE B = 'bb'", "22"),
+            (
+                "WITH W AS (SELECT 1 AS K UNION SELECT 100), X AS (SELECT K + 1 AS L FROM W) \
+                 SELECT K, L FROM W JOIN X ON L = K + 1 WHERE K >= 100",
+                "100|101",
+            ),
+            (
+                "WITH W AS (SELECT 7 AS A) \
+                 SELECT B FROM (SELECT A AS B FROM W UNION ALL SELECT A * 100 FROM W) WHERE B = 700",
+                "700",
+            ),
+            (
+                "WITH V AS (SELECT 0 AS Z UNION ALL SELECT 333), W AS (SELECT 1 AS A UNION ALL SELECT 22) \
+                 SELECT B FROM (SELECT A AS B FROM W UNION ALL SELECT Z FROM V) WHERE B >= 22 ORDER BY B",
+                "22 / 333",
+            ),
+            (
+                "SELECT COUNT(*) FROM (SELECT 1 AS A UNION ALL SELECT 1) X \
+                 JOIN (SELECT 1.0 AS A UNION ALL SELECT 2) Y ON X.A = Y.A",
+                "2",
+            ),
+            ("SELECT 1 AS K UNION ALL SELECT 22 ORDER BY K DESC LIMIT 1", "22"),
+        ])
+        .await;
+}
