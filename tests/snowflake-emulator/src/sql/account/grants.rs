@@ -198,13 +198,19 @@ fn future(
     Ok(())
 }
 
+/// The privileges of a kind of object but those that stand for others.
+pub(crate) fn privileges_of(kind: &str) -> Vec<&'static str> {
+    let known = PRIVILEGES.iter().find(|(of, _)| *of == kind).map(|(_, known)| *known);
+    let known = known.unwrap_or_default().iter().copied();
+    known.filter(|privilege| *privilege != "IMPORTED PRIVILEGES").collect()
+}
+
 /// ALL stands for every privilege of the kind.
 fn names(given: &[String], kind: &'static str) -> Result<Vec<String>, SqlError> {
     let known = PRIVILEGES.iter().find(|(of, _)| *of == kind).map(|(_, known)| *known);
     let known = known.ok_or_else(|| unsupported(format!("grants on {kind}")))?;
     if given.is_empty() {
-        let all = known.iter().filter(|name| **name != "IMPORTED PRIVILEGES");
-        return Ok(all.map(|name| (*name).to_owned()).collect());
+        return Ok(privileges_of(kind).into_iter().map(ToOwned::to_owned).collect());
     }
     match given.iter().find(|name| !known.contains(&name.as_str())) {
         Some(wrong) => Err(syntax(format!("unexpected '{wrong}' for a {kind}."))),

@@ -5,7 +5,7 @@ mod network;
 mod users;
 mod warehouses;
 
-pub(crate) use grants::{container_of, objects_of};
+pub(crate) use grants::{container_of, objects_of, privileges_of};
 
 use super::command::{AccountCommand, AccountObject, Properties, Property};
 use super::error::{compile, object_exists, sql_error, syntax, unsupported};

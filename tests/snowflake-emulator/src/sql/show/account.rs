@@ -4,7 +4,7 @@ use super::{MOMENT, NUMBER, Scope, Show, TEXT};
 use crate::account::{Access, Grantee, Securable};
 use crate::catalog::{Relation, quoted_if_needed};
 use crate::engine::SqlError;
-use crate::sql::account::{container_of, objects_of};
+use crate::sql::account::{container_of, objects_of, privileges_of};
 use crate::sql::authorize::{OWNER, securable_of};
 use crate::sql::command::Container;
 use crate::sql::error::operation_impossible;
@@ -352,31 +352,46 @@ fn all_grants(planning: &Planning<'_>) -> Vec<Line> {
 
 const NAMED_KINDS: [&str; 5] = ["STAGE", "FILE FORMAT", "INTEGRATION", "SEQUENCE", "STREAM"];
 
-/// What a role has been given. A role that may do everything is shown with the use of all, so
-/// that who reads the list sees what it can do.
+/// What a role has been given: other roles, and privileges. A role that may do everything is shown
+/// with all privileges on all, so that who reads the list sees what it can do.
 fn grants_to(planning: &Planning<'_>, role: &str) -> Vec<Line> {
-    let mut lines: Vec<Line> =
-        all_grants(planning).into_iter().filter(|line| line.role == role).collect();
+    let holder = Grantee::Role(role.to_owned());
+    let members = planning.account.access.members().into_iter();
+    let given = members.filter(|(_, to, _)| *to == holder).map(|(name, _, since)| Line {
+        on: Securable::Named(format!("ROLE {name}")),
+        created_ns: since,
+        privilege: "USAGE".to_owned(),
+        kind: "ROLE",
+        name: quoted_if_needed(&name),
+        role: role.to_owned(),
+        with_option: false,
+        granted_by: String::new(),
+    });
+    let mut lines: Vec<Line> = given.collect();
+    lines.extend(all_grants(planning).into_iter().filter(|line| line.role == role));
     if !Access::all_powerful(&planning.account.access.effective(Some(role))) {
         return lines;
     }
+    let mut more = Vec::new();
     for (on, kind, name, created_ns) in objects(planning) {
-        let privilege = match kind {
-            "ACCOUNT" => continue,
-            "TABLE" | "VIEW" => "SELECT",
-            _ => "USAGE",
-        };
-        lines.push(Line {
-            on,
+        if kind == "ACCOUNT" {
+            continue;
+        }
+        let known =
+            |privilege: &str| lines.iter().any(|line| line.on == on && line.privilege == privilege);
+        let missing = privileges_of(kind).into_iter().filter(|privilege| !known(privilege));
+        more.extend(missing.map(|privilege| Line {
+            on: on.clone(),
             created_ns,
             privilege: privilege.to_owned(),
             kind,
-            name,
+            name: name.clone(),
             role: role.to_owned(),
             with_option: false,
             granted_by: OWNER.to_owned(),
-        });
+        }));
     }
+    lines.extend(more);
     lines
 }
 

@@ -166,3 +166,63 @@ async fn insert_takes_columns_defaults_and_queries_with_their_own_names() {
         ])
         .await;
 }
+
+#[tokio::test]
+async fn a_ledger_moves_by_one_row_or_not_at_all() {
+    let mut fixture = Fixture::new().await;
+    fixture
+        .check(&[
+            (
+                "CREATE TABLE IF NOT EXISTS \"D\".\"PUBLIC\".\"L\" (PUSH VARCHAR NOT NULL, \
+                 GENERATION NUMBER(38,0) NOT NULL, SEQUENCE NUMBER(38,0) NOT NULL, \
+                 ROWS_APPLIED NUMBER(38,0), APPLIED_AT TIMESTAMP_LTZ(9))",
+                "Table L successfully created.",
+            ),
+            (
+                "CREATE TEMPORARY TABLE \"S\" (\"Id\" NUMBER(9,0), \"N\" NUMBER(9,2))",
+                "Table S successfully created.",
+            ),
+            ("INSERT INTO \"S\" VALUES (1, 1.5), (2, NULL), (2, 3)", "3"),
+            (
+                "SELECT TO_VARCHAR(COUNT(*)), TO_VARCHAR(COUNT(\"N\")), \
+                 TO_VARCHAR(COUNT_IF(\"Id\" IS NULL OR \"N\" IS NULL)) FROM \"S\"",
+                "3|2|1",
+            ),
+            (
+                "SELECT TO_VARCHAR(COUNT(*)) FROM (SELECT \"Id\" FROM \"S\" GROUP BY \"Id\" \
+                 HAVING COUNT(*) > 1) AS duplicates",
+                "1",
+            ),
+        ])
+        .await;
+    let begin = "INSERT INTO L (PUSH, GENERATION, SEQUENCE) SELECT ?, 0, 0 \
+                 WHERE NOT EXISTS (SELECT 1 FROM L WHERE PUSH = ?)";
+    let moved = "UPDATE L SET GENERATION = ?::NUMBER(38,0), SEQUENCE = ?::NUMBER(38,0), \
+                 ROWS_APPLIED = ?::NUMBER(38,0), APPLIED_AT = CURRENT_TIMESTAMP() WHERE PUSH = ? \
+                 AND GENERATION = ?::NUMBER(38,0) AND SEQUENCE = ?::NUMBER(38,0)";
+    let key: &[(&str, &str)] = &[("TEXT", "acme/scores"), ("TEXT", "acme/scores")];
+    let step: &[(&str, &str)] = &[
+        ("TEXT", "1"),
+        ("TEXT", "1"),
+        ("TEXT", "3"),
+        ("TEXT", "acme/scores"),
+        ("TEXT", "0"),
+        ("TEXT", "0"),
+    ];
+    for (sql, binds, expected) in [
+        (begin, key, "1"),
+        (begin, key, "0"),
+        ("BEGIN", &[][..], "Statement executed successfully."),
+        (moved, step, "1|0"),
+        (moved, step, "0|0"),
+        ("COMMIT", &[], "Statement executed successfully."),
+        (
+            "SELECT TO_VARCHAR(GENERATION), TO_VARCHAR(SEQUENCE), APPLIED_AT IS NULL FROM L \
+             WHERE PUSH = ? ORDER BY GENERATION, SEQUENCE",
+            &key[..1],
+            "1|1|false",
+        ),
+    ] {
+        assert_eq!(fixture.bound(sql, binds).await, expected, "{sql}: {}", fixture.message);
+    }
+}

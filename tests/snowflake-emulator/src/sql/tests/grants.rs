@@ -219,6 +219,8 @@ async fn grants_are_shown_on_to_and_of() {
     fixture.text("GRANT SELECT ON FUTURE VIEWS IN SCHEMA PUBLIC TO ROLE R").await;
     fixture.text("USE ROLE SECURITYADMIN").await;
     fixture.text("GRANT ROLE R TO ROLE SYSADMIN").await;
+    fixture.text("CREATE ROLE BELOW").await;
+    fixture.text("GRANT ROLE BELOW TO ROLE R").await;
     for (sql, expected) in [
         (
             "SHOW GRANTS ON TABLE D.PUBLIC.T",
@@ -227,7 +229,8 @@ async fn grants_are_shown_on_to_and_of() {
         ),
         (
             "SHOW GRANTS TO ROLE R",
-            "USAGE|WAREHOUSE|COMPUTE_WH|ROLE|R / USAGE|DATABASE|D|ROLE|R / \
+            "USAGE|ROLE|BELOW|ROLE|R / USAGE|WAREHOUSE|COMPUTE_WH|ROLE|R / \
+             USAGE|DATABASE|D|ROLE|R / \
              USAGE|SCHEMA|D.PUBLIC|ROLE|R / INSERT|TABLE|D.PUBLIC.T|ROLE|R / \
              SELECT|TABLE|D.PUBLIC.T|ROLE|R",
         ),
