@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use snowferry_bootstrap::home::{DEFAULT_HOME, Home};
 
-use crate::commands::{check, compare, demo, discover, emulator, init, pull, reset, runs, status};
+use crate::commands::{
+    check, compare, demo, discover, emulator, init, keygen, pull, reset, runs, setup_sql, state,
+    status,
+};
 
 const ABOUT: &str = "Moves tables between customers' Snowflake accounts and your own database";
 
@@ -13,6 +16,8 @@ const AFTER: &str = "\
 Begin with:
   snowferry demo                 the whole story on this machine, without an account
   snowferry init acme            write connections/acme.yaml, then edit it
+  snowferry keygen acme          make a key pair
+  snowferry setup-sql acme       the script for the customer's administrator
   snowferry check acme           every prerequisite, with the statement that repairs it
   snowferry pull acme            backfill, then only what is new on each run
   snowferry status acme          how far each table is synced
@@ -94,6 +99,10 @@ pub(crate) enum Command {
     Emulator(emulator::EmulatorArgs),
     /// Write a commented connection file
     Init(init::InitArgs),
+    /// Make the connection's key pair and show its public half
+    Keygen(keygen::KeygenArgs),
+    /// Write the script that the customer's administrator runs
+    SetupSql(setup_sql::SetupSqlArgs),
     /// Test every prerequisite of a connection; changes nothing
     Check(check::CheckArgs),
     /// List tables with candidates for key and cursor; changes nothing
@@ -108,6 +117,10 @@ pub(crate) enum Command {
     Runs(runs::RunsArgs),
     /// Look at one run
     Run(runs::RunArgs),
+    /// Write or read the progress of tables as JSON
+    State(state::StateArgs),
+    /// Exchange the connection's key without a gap
+    RotateKey(keygen::RotateKeyArgs),
     /// Make the next pull of a table a new full backfill
     Reset(reset::ResetArgs),
 }

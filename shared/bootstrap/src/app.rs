@@ -192,7 +192,7 @@ impl App {
         Ok(listed.into_iter().map(|(key, stored)| (key.table, stored.state)).collect())
     }
 
-    fn open_state(&self) -> Result<SqliteCheckpoint, BootstrapError> {
+    pub(crate) fn open_state(&self) -> Result<SqliteCheckpoint, BootstrapError> {
         SqliteCheckpoint::open(self.home.state())
             .map_err(|source| BootstrapError::Checkpoint { source })
     }

@@ -50,6 +50,22 @@ pub enum BootstrapError {
         /// Why, without the secret.
         reason: String,
     },
+    /// A new key would take the place of one that is there.
+    #[error("{} exists already; it was left as it is", file.display())]
+    KeyExists {
+        /// The file.
+        file: PathBuf,
+        /// What to do instead.
+        instead: String,
+    },
+    /// The next key does not open the account.
+    #[error("sign in as `{connection}` with the next key")]
+    NextKey {
+        /// The connection.
+        connection: String,
+        /// Why.
+        source: Box<SnowflakeError>,
+    },
     /// A folder or file of the data folder cannot be used.
     #[error("{step} {}", path.display())]
     Home {
@@ -126,7 +142,7 @@ impl BootstrapError {
     /// Returns the error of the adapter that failed, if one did.
     fn adapter(&self) -> Option<&dyn Fault> {
         match self {
-            Self::Snowflake { source, .. } => Some(source.as_ref()),
+            Self::Snowflake { source, .. } | Self::NextKey { source, .. } => Some(source.as_ref()),
             Self::Staging { source } => Some(source),
             Self::Checkpoint { source } => Some(source),
             Self::Database { source } => Some(source),
@@ -142,6 +158,7 @@ impl Fault for BootstrapError {
             Self::NoConnection { .. } => "CONFIG_NO_CONNECTION",
             Self::ReadConnection { .. } => "CONFIG_READ",
             Self::Secret { .. } => "CONFIG_SECRET",
+            Self::KeyExists { .. } => "KEY_EXISTS",
             Self::Home { .. } => "HOME_UNUSABLE",
             Self::Setting { .. } => "SETTING_INVALID",
             _ => self.adapter().map_or("BOOTSTRAP", Fault::code),
@@ -171,6 +188,11 @@ impl Fault for BootstrapError {
             Self::Secret { what, .. } => {
                 Some(format!("put the {what} there, or name another place under snowflake.auth"))
             }
+            Self::KeyExists { instead, .. } => Some(instead.clone()),
+            Self::NextKey { connection, .. } => Some(format!(
+                "nothing was changed and the old key stays in use; let the customer run the \
+                 statement that `snowferry rotate-key {connection}` printed, then finish again"
+            )),
             Self::Home { .. } => Some(
                 "check that the folder exists, may be written to and has room, \
                  or name another one with --home"

@@ -11,6 +11,9 @@
 //! - [`account`]: a customer's account as check and discovery see it.
 //! - [`candidates`]: which columns could be key and cursor.
 //! - [`clock`]: time, run ids and the name of this process.
+//! - [`keys`]: a connection's key pair, made and exchanged without a gap.
+//! - [`setup`]: the script that a customer's administrator runs.
+//! - [`state`]: the progress of tables as readable JSON.
 //! - [`trace`]: logs, to standard error.
 
 pub mod account;
@@ -21,6 +24,9 @@ pub mod clock;
 pub mod config;
 pub mod error;
 pub mod home;
+pub mod keys;
+pub mod setup;
+pub mod state;
 pub mod trace;
 
 // A program names these types of the rooms below, and depends on this crate alone for them.

@@ -6,9 +6,12 @@ pub(crate) mod demo;
 pub(crate) mod discover;
 pub(crate) mod emulator;
 pub(crate) mod init;
+pub(crate) mod keygen;
 pub(crate) mod pull;
 pub(crate) mod reset;
 pub(crate) mod runs;
+pub(crate) mod setup_sql;
+pub(crate) mod state;
 pub(crate) mod status;
 
 #[cfg(test)]
@@ -28,6 +31,8 @@ pub(crate) async fn run(cli: Cli) -> Result<Done, Failure> {
         Command::Demo(args) => Box::pin(demo::run(global, args)).await,
         Command::Emulator(args) => Box::pin(emulator::run(global, args)).await,
         Command::Init(args) => init::run(global, &args),
+        Command::Keygen(args) => keygen::keygen(global, &args),
+        Command::SetupSql(args) => setup_sql::run(global, &args),
         Command::Check(args) => Box::pin(check::run(global, args)).await,
         Command::Discover(args) => Box::pin(discover::run(global, args)).await,
         Command::Pull(args) => Box::pin(pull::run(global, args)).await,
@@ -35,6 +40,8 @@ pub(crate) async fn run(cli: Cli) -> Result<Done, Failure> {
         Command::Compare(args) => Box::pin(compare::run(global, args)).await,
         Command::Runs(args) => Box::pin(runs::list(global, args)).await,
         Command::Run(args) => Box::pin(runs::show(global, args)).await,
+        Command::State(args) => Box::pin(state::run(global, args)).await,
+        Command::RotateKey(args) => Box::pin(keygen::rotate(global, args)).await,
         Command::Reset(args) => Box::pin(reset::run(global, args)).await,
     }
 }

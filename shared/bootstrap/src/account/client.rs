@@ -27,9 +27,7 @@ pub(crate) fn client(connection: &Connection) -> Result<SnowflakeClient, Bootstr
     };
     let credential = match &settings.auth {
         Auth::KeyPair { private_key_file } => {
-            let pem = read_file("private key", private_key_file)?;
-            let name = private_key_file.display().to_string();
-            Credential::KeyPair(KeyPair::from_pem(&name, &pem).map_err(refused)?)
+            Credential::KeyPair(key_pair(connection, private_key_file)?)
         }
         Auth::Password(source) => Credential::Password(read_password(source)?),
     };
@@ -43,6 +41,17 @@ pub(crate) fn client(connection: &Connection) -> Result<SnowflakeClient, Bootstr
             .map_err(refused)?
     };
     SnowflakeClient::new(options).map_err(refused)
+}
+
+/// Reads a private key of a connection.
+pub(crate) fn key_pair(connection: &Connection, file: &Path) -> Result<KeyPair, BootstrapError> {
+    let pem = read_file("private key", file)?;
+    KeyPair::from_pem(&file.display().to_string(), &pem).map_err(|source| {
+        BootstrapError::Snowflake {
+            connection: connection.name.to_string(),
+            source: Box::new(source),
+        }
+    })
 }
 
 #[async_trait]

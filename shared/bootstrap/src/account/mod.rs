@@ -8,7 +8,7 @@ use snowferry_snowflake::SnowflakeError;
 
 mod client;
 
-pub(crate) use client::client;
+pub(crate) use client::{client, key_pair};
 
 /// What a session says about itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

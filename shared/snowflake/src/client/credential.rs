@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use rsa::pkcs1::DecodeRsaPrivateKey;
-use rsa::pkcs8::{DecodePrivateKey, EncodePublicKey};
+use rsa::pkcs8::{DecodePrivateKey, EncodePrivateKey, EncodePublicKey, LineEnding};
 use rsa::traits::PublicKeyParts;
 use rsa::{Pkcs1v15Sign, RsaPrivateKey};
 use sha2::{Digest, Sha256};
@@ -66,6 +66,7 @@ pub enum Credential {
 #[derive(Clone)]
 pub struct KeyPair {
     key: Box<RsaPrivateKey>,
+    public_key: String,
     fingerprint: String,
 }
 
@@ -76,6 +77,24 @@ impl std::fmt::Debug for KeyPair {
 }
 
 impl KeyPair {
+    /// Makes a new key of 2048 bits, and returns it with its PEM (PKCS#8, not encrypted).
+    ///
+    /// # Errors
+    /// [`SnowflakeError::Credential`] when this machine gives no random numbers.
+    pub fn generate() -> Result<(Self, Secret), SnowflakeError> {
+        const NAME: &str = "the new key";
+        let refuse = |reason: &str| SnowflakeError::Credential {
+            name: NAME.to_owned(),
+            reason: reason.to_owned(),
+        };
+        let key = RsaPrivateKey::new(&mut rsa::rand_core::OsRng, KEY_MIN_BITS)
+            .map_err(|_| refuse("it cannot be made on this machine"))?;
+        let pem =
+            key.to_pkcs8_pem(LineEnding::LF).map_err(|_| refuse("it cannot be written as PEM"))?;
+        let secret = Secret(pem);
+        Ok((Self::from_pem(NAME, &secret)?, secret))
+    }
+
     /// Reads an unencrypted private key in PEM, PKCS#8 or PKCS#1. `name` says where it came from.
     ///
     /// # Errors
@@ -113,7 +132,14 @@ impl KeyPair {
         let spki = key.to_public_key().to_public_key_der();
         let spki = spki.map_err(|_| refuse("its public key cannot be encoded"))?;
         let fingerprint = format!("SHA256:{}", STANDARD.encode(Sha256::digest(spki.as_bytes())));
-        Ok(Self { key: Box::new(key), fingerprint })
+        let public_key = STANDARD.encode(spki.as_bytes());
+        Ok(Self { key: Box::new(key), public_key, fingerprint })
+    }
+
+    /// Returns the public key as RSA_PUBLIC_KEY takes it: the PEM's body on one line.
+    #[must_use]
+    pub fn public_key(&self) -> &str {
+        &self.public_key
     }
 
     /// Returns the fingerprint as DESCRIBE USER shows it in RSA_PUBLIC_KEY_FP.

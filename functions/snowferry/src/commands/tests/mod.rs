@@ -48,6 +48,26 @@ fn the_help_of_init_teaches_it() {
 }
 
 #[test]
+fn the_help_of_keygen_teaches_it() {
+    help("keygen", expect_file!["help/keygen.txt"]);
+}
+
+#[test]
+fn the_help_of_rotate_key_teaches_it() {
+    help("rotate-key", expect_file!["help/rotate-key.txt"]);
+}
+
+#[test]
+fn the_help_of_state_teaches_it() {
+    help("state", expect_file!["help/state.txt"]);
+}
+
+#[test]
+fn the_help_of_setup_sql_teaches_it() {
+    help("setup-sql", expect_file!["help/setup-sql.txt"]);
+}
+
+#[test]
 fn the_help_of_check_teaches_it() {
     help("check", expect_file!["help/check.txt"]);
 }
