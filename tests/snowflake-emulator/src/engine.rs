@@ -61,6 +61,65 @@ pub struct Outcome {
     pub json_only: bool,
     /// The moment (nanoseconds since 1970) of the snapshot that was read or of the commit made.
     pub snapshot_ns: i128,
+    /// For PUT and GET: what the client is to do.
+    pub transfer: Option<Transfer>,
+}
+
+/// Files that a client is to move between itself and a stage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Transfer {
+    /// PUT.
+    Upload(Upload),
+    /// GET.
+    Download(Download),
+}
+
+/// What PUT tells the client.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Upload {
+    /// The stage's number.
+    pub stage: u64,
+    /// Comes before each file's name: empty, or a path that ends with a slash.
+    pub prefix: String,
+    /// The client's path, which may have wildcards.
+    pub source: String,
+    /// Files at once.
+    pub parallel: u32,
+    /// Whether the client compresses what is not compressed.
+    pub auto_compress: bool,
+    /// Whether a file that is there is replaced.
+    pub overwrite: bool,
+    /// `auto_detect`, `none`, `gzip`, ….
+    pub source_compression: String,
+    /// Base64 of the stage's master key, if the client is to encrypt.
+    pub master_key: Option<String>,
+}
+
+/// What GET tells the client.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Download {
+    /// The stage's number.
+    pub stage: u64,
+    /// Paths in the stage.
+    pub files: Vec<String>,
+    /// The client's folder.
+    pub target: String,
+    /// Files at once.
+    pub parallel: u32,
+    /// Base64 of the stage's master key, if files are encrypted.
+    pub master_key: Option<String>,
+}
+
+impl std::fmt::Debug for Upload {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Upload").field("prefix", &self.prefix).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Download {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Download").field("files", &self.files).finish_non_exhaustive()
+    }
 }
 
 impl std::fmt::Debug for Outcome {

@@ -21,6 +21,7 @@
 //! | `session`, `auth` | tokens and contexts; passwords and keys |
 //! | `account` | users, roles and grants, warehouses, network policies |
 //! | `results`, `wire` | stored results and links; the server's encodings |
+//! | `stages` | files of stages: PUT, GET, COPY |
 //! | [`sql`], [`catalog`], [`samples`] | the engine, its tables, its sample data |
 //! | [`engine`], [`types`] | the contract between the two halves |
 
@@ -33,7 +34,8 @@ pub mod samples;
 mod server;
 mod session;
 pub mod sql;
+mod stages;
 pub mod types;
 mod wire;
 
-pub use server::{BoxError, Emulator, EmulatorError, EmulatorOptions, ReadyLine};
+pub use server::{BoxError, Emulator, EmulatorError, EmulatorOptions, ReadyLine, StageKind};

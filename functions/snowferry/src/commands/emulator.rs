@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use snowferry_emulator::{Emulator, EmulatorOptions, ReadyLine};
+use snowferry_emulator::{Emulator, EmulatorOptions, ReadyLine, StageKind};
 
 use crate::args::Global;
 use crate::failure::{Done, Failure};
@@ -45,6 +45,23 @@ pub(crate) struct EmulatorArgs {
     /// Seconds without a statement after which a transaction that blocks another is rolled back
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     idle_transaction: u64,
+
+    /// Storage that PUT and GET use: gcs (links served by the emulator) or local (a folder)
+    #[arg(long, value_name = "KIND", default_value = "gcs", value_parser = stage_kind)]
+    stage_kind: StageKind,
+
+    /// Where COPY finds s3:// locations; user and password in the URL are those of integrations
+    #[arg(long, value_name = "URL")]
+    s3_endpoint: Option<String>,
+}
+
+/// Reads a kind of storage.
+fn stage_kind(written: &str) -> Result<StageKind, String> {
+    match written {
+        "gcs" => Ok(StageKind::Gcs),
+        "local" => Ok(StageKind::Local),
+        _ => Err("allowed: gcs, local".to_owned()),
+    }
 }
 
 /// Reads a scale factor of TPC-H.
@@ -63,6 +80,8 @@ pub(crate) async fn run(global: &Global, args: EmulatorArgs) -> Result<Done, Fai
         crm: !args.no_crm,
         load: args.load,
         idle_transaction: Duration::from_secs(args.idle_transaction),
+        stage_kind: args.stage_kind,
+        s3_endpoint: args.s3_endpoint,
         ..EmulatorOptions::default()
     };
     let emulator = start(options).await?;

@@ -3,6 +3,7 @@
 //! A refusal carries the code that the real service gives to a client and nothing more; what
 //! exactly was wrong stays in the log, as it does there.
 
+mod access;
 mod jwt;
 mod key_pair;
 #[cfg(test)]
@@ -11,6 +12,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock};
 
+pub(crate) use access::{AccessTokens, Proven, TokenKind};
 pub(crate) use key_pair::{KeyPair, PublicKey};
 
 /// Why a sign-in was refused, as the client learns it.
@@ -85,12 +87,18 @@ pub(crate) struct Credentials<'a> {
 pub(crate) struct Users {
     account: String,
     by_name: RwLock<BTreeMap<String, User>>,
+    /// Tokens that prove a user.
+    pub(crate) access: AccessTokens,
 }
 
 impl Users {
     /// Starts with no user.
     pub(crate) fn new(account: &str) -> Self {
-        Self { account: account.to_uppercase(), by_name: RwLock::default() }
+        Self {
+            account: account.to_uppercase(),
+            by_name: RwLock::default(),
+            access: AccessTokens::default(),
+        }
     }
 
     /// Adds `user`, or replaces the one of that name.
@@ -119,12 +127,12 @@ impl Users {
     ) -> Result<User, Refusal> {
         let authenticator = credentials.authenticator.unwrap_or("SNOWFLAKE").to_uppercase();
         match authenticator.as_str() {
-            "SNOWFLAKE" => self.by_password(credentials),
+            "SNOWFLAKE" => self.by_password(credentials, now_s),
             "SNOWFLAKE_JWT" => self.by_key_pair(credentials, now_s),
             "PROGRAMMATIC_ACCESS_TOKEN" => {
-                Err(Refusal::new("394400", "Programmatic access token is invalid."))
+                self.by_token(TokenKind::Programmatic, credentials, now_s)
             }
-            "OAUTH" => Err(Refusal::new("390303", "Invalid OAuth access token.")),
+            "OAUTH" => self.by_token(TokenKind::OAuth, credentials, now_s),
             other => Err(Refusal::new(
                 "390400",
                 format!("Authenticator {other} is not offered by this emulator."),
@@ -132,14 +140,36 @@ impl Users {
         }
     }
 
-    fn by_password(&self, credentials: Credentials<'_>) -> Result<User, Refusal> {
+    fn by_token(
+        &self,
+        kind: TokenKind,
+        credentials: Credentials<'_>,
+        now_s: i64,
+    ) -> Result<User, Refusal> {
+        let token = credentials.token.or(credentials.password).unwrap_or_default();
+        let proven = self.access.prove(kind, token, credentials.login_name, now_s)?;
+        self.proven(proven)
+    }
+
+    /// The user of a token, with the role that the token names.
+    fn proven(&self, proven: Proven) -> Result<User, Refusal> {
+        let mut user = self.find(&proven.user).ok_or_else(Refusal::password)?;
+        if let Some(role) = proven.role {
+            user.default_role = role;
+        }
+        Ok(user)
+    }
+
+    /// A password, or a programmatic access token in its place.
+    fn by_password(&self, credentials: Credentials<'_>, now_s: i64) -> Result<User, Refusal> {
         let name = credentials.login_name.ok_or_else(Refusal::password)?;
         let given = credentials.password.ok_or_else(Refusal::password)?;
         let user = self.find(name).ok_or_else(Refusal::password)?;
-        if user.password.as_deref() != Some(given) {
-            return Err(Refusal::password());
+        if user.password.as_deref() == Some(given) {
+            return Ok(user);
         }
-        Ok(user)
+        let proven = self.access.prove(TokenKind::Programmatic, given, Some(name), now_s);
+        self.proven(proven.map_err(|_| Refusal::password())?)
     }
 
     fn by_key_pair(&self, credentials: Credentials<'_>, now_s: i64) -> Result<User, Refusal> {

@@ -19,11 +19,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub(crate) use name::{Qualified, quoted_if_needed};
 pub(crate) use snapshot::{Databases, Snapshot};
 pub(crate) use table::{
-    ColumnDef, Default, Delta, Identity, Partition, Table, TableKind, Version, schema_of,
+    ColumnDef, Default, Delta, Identity, Load, Partition, Table, TableKind, Version, schema_of,
 };
 
 use crate::engine::{SessionContext, SqlError};
 use crate::sql::error::{kind_missing, object_exists, object_missing, shared_database};
+use crate::stages::Stages;
 
 /// A stored query.
 #[derive(Clone, Debug)]
@@ -85,6 +86,8 @@ pub(crate) struct Database {
 /// The catalogue of the account.
 #[derive(Debug, std::default::Default)]
 pub(crate) struct Catalog {
+    /// Stages and file formats.
+    pub(crate) stages: Arc<Stages>,
     databases: RwLock<Arc<Databases>>,
     changes: AtomicU64,
     ids: AtomicU64,
@@ -361,6 +364,7 @@ impl Catalog {
 
     /// Drops the temporary tables of a session that ended.
     pub(crate) fn end_session(&self, session_id: u64) -> Result<(), SqlError> {
+        self.stages.end_session(session_id);
         if !self.snapshot().has_temporary(session_id) {
             return Ok(());
         }

@@ -50,6 +50,11 @@ impl Snapshot {
         look(&self.databases)
     }
 
+    /// When the schema of a name was created, which tells it from every other schema.
+    pub(crate) fn schema_ns(&self, name: &Qualified) -> Result<i128, SqlError> {
+        find_schema(&self.databases, name).map(|schema| schema.created_ns)
+    }
+
     /// Finds a table or view; a temporary table of the session comes first.
     pub(crate) fn relation(
         &self,

@@ -1,4 +1,4 @@
-//! Links to chunks: signed, and dead after their time or on demand.
+//! Links to chunks and staged files: signed, and dead after their time or on demand.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,7 +9,7 @@ use md5::Md5;
 use rand::RngCore as _;
 use sha2::{Digest as _, Sha256};
 
-/// What a chunk request carries in its query string.
+/// What a request with a link carries in its query string.
 #[derive(Debug, serde::Deserialize)]
 pub(crate) struct Signature {
     /// Last second, since 1970, in which the link works.
@@ -23,10 +23,10 @@ pub(crate) struct Signature {
     pub(crate) signature: String,
 }
 
-/// Why a link does not open its chunk.
+/// Why a link does not open its object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LinkRefusal {
-    /// Not signed by us for this chunk.
+    /// Not signed by us for this object.
     Forged,
     /// Too old.
     Expired,
@@ -54,15 +54,20 @@ impl Links {
 
     /// Returns the path and query of a link to one chunk, made at `now_s`.
     pub(crate) fn issue(&self, query_id: &str, chunk: usize, now_s: i64) -> String {
+        let signature = self.sign(&format!("{query_id}/{chunk}"), now_s);
+        format!(
+            "/chunks/{query_id}/{chunk}?x-amz-server-side-encryption-customer-algorithm=AES256\
+             &response-content-encoding=gzip&{signature}"
+        )
+    }
+
+    /// Returns the query string that opens `subject`, made at `now_s`.
+    pub(crate) fn sign(&self, subject: &str, now_s: i64) -> String {
         let generation = self.generation.load(Ordering::Relaxed);
         let expires_s = now_s.saturating_add(self.lifetime_s);
         let signature = URL_SAFE_NO_PAD
-            .encode(self.mac(query_id, chunk, expires_s, generation).finalize().into_bytes());
-        format!(
-            "/chunks/{query_id}/{chunk}?x-amz-server-side-encryption-customer-algorithm=AES256\
-             &response-content-encoding=gzip&X-Expires={expires_s}&X-Generation={generation}\
-             &X-Signature={signature}"
-        )
+            .encode(self.mac(subject, expires_s, generation).finalize().into_bytes());
+        format!("X-Expires={expires_s}&X-Generation={generation}&X-Signature={signature}")
     }
 
     /// Checks a link at `now_s`.
@@ -76,8 +81,21 @@ impl Links {
         link: &Signature,
         now_s: i64,
     ) -> Result<(), LinkRefusal> {
+        self.verify(&format!("{query_id}/{chunk}"), link, now_s)
+    }
+
+    /// Checks at `now_s` that a link opens `subject`.
+    ///
+    /// # Errors
+    /// [`LinkRefusal`].
+    pub(crate) fn verify(
+        &self,
+        subject: &str,
+        link: &Signature,
+        now_s: i64,
+    ) -> Result<(), LinkRefusal> {
         let signature = URL_SAFE_NO_PAD.decode(&link.signature).map_err(|_| LinkRefusal::Forged)?;
-        self.mac(query_id, chunk, link.expires_s, link.generation)
+        self.mac(subject, link.expires_s, link.generation)
             .verify_slice(&signature)
             .map_err(|_| LinkRefusal::Forged)?;
         let current = self.generation.load(Ordering::Relaxed);
@@ -92,9 +110,9 @@ impl Links {
         self.generation.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn mac(&self, query_id: &str, chunk: usize, expires_s: i64, generation: u64) -> Hmac<Sha256> {
+    fn mac(&self, subject: &str, expires_s: i64, generation: u64) -> Hmac<Sha256> {
         let mut mac = Hmac::<Sha256>::new(&self.secret.into());
-        mac.update(format!("{query_id}/{chunk}/{expires_s}/{generation}").as_bytes());
+        mac.update(format!("{subject}/{expires_s}/{generation}").as_bytes());
         mac
     }
 }

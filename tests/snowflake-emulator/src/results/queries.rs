@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::stored::StoredResult;
-use crate::engine::{SessionContext, SqlError};
+use crate::engine::{SessionContext, SqlError, Transfer};
 
 /// How long a result can be read by its query id: 24 hours at the real service.
 const RETENTION: Duration = Duration::from_secs(24 * 3600);
@@ -32,6 +32,8 @@ pub(crate) struct Answer {
     pub(crate) context: SessionContext,
     /// For a multi-statement request: query id and kind of each child.
     pub(crate) children: Vec<(String, i64)>,
+    /// For PUT and GET: what the client is to do.
+    pub(crate) transfer: Option<Transfer>,
 }
 
 /// A statement that has ended.

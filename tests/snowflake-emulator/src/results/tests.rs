@@ -117,6 +117,7 @@ fn answer_of(bytes: usize) -> super::queries::Answer {
         statement_type_id: 0x1000,
         context: SessionContext::default(),
         children: Vec::new(),
+        transfer: None,
     }
 }
 

@@ -7,7 +7,10 @@
 //! | `POST /sql` | runs the script in the body |
 //! | `POST /faults` | plans a fault, see `faults::Order` |
 //! | `DELETE /faults` | forgets planned faults, releases held statements |
+//! | `POST /users` | adds a user with a password and up to two public keys |
 //! | `POST /public-keys` | sets or clears a public key of a user |
+//! | `POST /access-tokens` | makes a programmatic access token of a user |
+//! | `POST /oauth-clients` | registers a client of `/oauth/token`, whose tokens speak for a user |
 
 use std::sync::Arc;
 
@@ -17,14 +20,13 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::app::{App, owner_context};
 use super::call::{Call, bad_request};
 use super::faults::{Order, obey};
+use super::identities;
 use super::queries::status;
-use crate::auth::{KeySlot, PublicKey};
 
 /// Returns the routes, to be nested under the secret path.
 pub(crate) fn routes() -> Router<Arc<App>> {
@@ -33,7 +35,10 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/queries", get(queries))
         .route("/sql", post(sql))
         .route("/faults", post(faults).delete(clear_faults))
-        .route("/public-keys", post(public_keys))
+        .route("/users", post(identities::users))
+        .route("/public-keys", post(identities::public_keys))
+        .route("/access-tokens", post(identities::access_tokens))
+        .route("/oauth-clients", post(identities::oauth_clients))
 }
 
 async fn state(State(app): State<Arc<App>>) -> Json<Value> {
@@ -95,28 +100,4 @@ async fn faults(State(app): State<Arc<App>>, call: Call) -> Response {
 async fn clear_faults(State(app): State<Arc<App>>) -> StatusCode {
     app.faults.clear();
     StatusCode::NO_CONTENT
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PublicKeyOrder {
-    user: String,
-    slot: KeySlot,
-    /// PEM or its body; none clears the slot.
-    key: Option<String>,
-}
-
-async fn public_keys(State(app): State<Arc<App>>, call: Call) -> Response {
-    let order: PublicKeyOrder = match call.json() {
-        Ok(order) => order,
-        Err(refused) => return *refused,
-    };
-    let key = match order.key.as_deref().map(PublicKey::parse).transpose() {
-        Ok(key) => key,
-        Err(error) => return bad_request(error.to_string()),
-    };
-    if app.users.set_public_key(&order.user, order.slot, key) {
-        return StatusCode::NO_CONTENT.into_response();
-    }
-    (StatusCode::NOT_FOUND, "there is no such user").into_response()
 }

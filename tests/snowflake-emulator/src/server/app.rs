@@ -15,6 +15,7 @@ use crate::results::links::Links;
 use crate::results::queries::Queries;
 use crate::results::writer::PartSizes;
 use crate::session::{Lifetimes, Sessions, parameters};
+use crate::stages::{S3Endpoint, Stages};
 
 pub(crate) use crate::account::ACCOUNT;
 
@@ -42,6 +43,7 @@ pub(crate) struct App {
     pub(crate) links: Links,
     pub(crate) faults: Faults,
     pub(crate) counters: Counters,
+    pub(crate) stages: Arc<Stages>,
 }
 
 impl App {
@@ -56,7 +58,13 @@ impl App {
             session: Duration::from_secs(options.session_seconds),
             master: Duration::from_secs(options.session_seconds.saturating_mul(MASTER_FACTOR)),
         };
+        let stages = runner.stages();
+        stages.configure(folder.clone(), options.stage_bytes);
+        if let Some(endpoint) = options.s3_endpoint.as_deref().and_then(S3Endpoint::parse) {
+            stages.set_s3(endpoint);
+        }
         Self {
+            stages,
             links: Links::new(options.link_seconds),
             users: Arc::clone(&runner.account().users),
             options,

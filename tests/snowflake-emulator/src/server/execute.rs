@@ -148,7 +148,13 @@ async fn several(
     let mut result = StoredResult::empty([column].into(), Format::Json);
     result.inline = bytes::Bytes::from_static(b"[\"Multiple statements executed successfully.\"]");
     result.total_rows = 1;
-    Ok(Answer { result, statement_type_id: MULTI_STATEMENT_TYPE, context, children })
+    Ok(Answer {
+        result,
+        statement_type_id: MULTI_STATEMENT_TYPE,
+        context,
+        children,
+        transfer: None,
+    })
 }
 
 async fn one(
@@ -179,8 +185,10 @@ async fn one(
     let outcome = app.runner.execute(&mut after, &text, &job.binds).await?;
     job.session.apply(&before, &after);
     let statement_type_id = outcome.statement_type_id;
+    let transfer = outcome.transfer.clone();
     let result = store(app, query, outcome, job.format, &after).await?;
-    let answer = Answer { result, statement_type_id, context: after, children: Vec::new() };
+    let answer =
+        Answer { result, statement_type_id, context: after, children: Vec::new(), transfer };
     if let Some(key) = key {
         app.cache.keep(key, data_version, &answer);
     }

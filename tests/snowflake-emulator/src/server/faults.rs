@@ -3,16 +3,20 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::http::header;
-use axum::response::Response;
-use bytes::Bytes;
-use futures::StreamExt as _;
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
 use serde::Deserialize;
 use tokio::sync::watch;
 
 use super::app::{App, now};
+use super::effects::{Cut, Effect, Ending, end_all_sessions};
 use super::observe::Endpoint;
+use crate::auth::TokenKind;
+
+/// What a bomb unpacks to unless the order says otherwise: 4 GiB.
+const BOMB_BYTES: u64 = 4 << 30;
+/// The longest pause of the random mode.
+const RANDOM_PAUSE_MS: u64 = 50;
 
 /// What `POST /faults` takes.
 #[derive(Debug, Deserialize)]
@@ -30,6 +34,8 @@ pub(crate) enum Order {
         endpoint: Endpoint,
         /// The status.
         status: u16,
+        /// Seconds in the header `Retry-After`.
+        retry_after: Option<u32>,
         /// How many requests.
         #[serde(default = "once")]
         count: usize,
@@ -76,6 +82,111 @@ pub(crate) enum Order {
         #[serde(default)]
         skip: usize,
     },
+    /// Requests are handled, but the connection breaks in the place of the answer.
+    LoseAnswer {
+        /// Which requests.
+        endpoint: Endpoint,
+        /// How many requests.
+        #[serde(default = "once")]
+        count: usize,
+        /// How many pass first.
+        #[serde(default)]
+        skip: usize,
+    },
+    /// Requests are answered 200 with a web page.
+    Page {
+        /// Which requests.
+        endpoint: Endpoint,
+        /// How many requests.
+        #[serde(default = "once")]
+        count: usize,
+        /// How many pass first.
+        #[serde(default)]
+        skip: usize,
+    },
+    /// Requests are answered with gzip that unpacks to very much.
+    Bomb {
+        /// Which requests.
+        endpoint: Endpoint,
+        /// Bytes after unpacking.
+        #[serde(default = "bomb_bytes")]
+        bytes: u64,
+        /// How many requests.
+        #[serde(default = "once")]
+        count: usize,
+        /// How many pass first.
+        #[serde(default)]
+        skip: usize,
+    },
+    /// Bytes of answers change on the way.
+    Corrupt {
+        /// Which requests.
+        endpoint: Endpoint,
+        /// How many requests.
+        #[serde(default = "once")]
+        count: usize,
+        /// How many pass first.
+        #[serde(default)]
+        skip: usize,
+    },
+    /// Requests are sent elsewhere (HTTP 307).
+    Redirect {
+        /// Which requests.
+        endpoint: Endpoint,
+        /// Where to.
+        to: String,
+        /// How many requests.
+        #[serde(default = "once")]
+        count: usize,
+        /// How many pass first.
+        #[serde(default)]
+        skip: usize,
+    },
+    /// Connections break while the client sends.
+    CutUpload {
+        /// Which requests.
+        endpoint: Endpoint,
+        /// Bytes that are taken.
+        after_bytes: usize,
+        /// How many requests.
+        #[serde(default = "once")]
+        count: usize,
+        /// How many pass first.
+        #[serde(default)]
+        skip: usize,
+    },
+    /// Session tokens expire just before a request; they can be renewed.
+    ExpireSessionsBefore {
+        /// Which request.
+        endpoint: Endpoint,
+        /// How many pass first.
+        #[serde(default)]
+        skip: usize,
+    },
+    /// Sessions end just before a request, with what they have open.
+    LoseSessionsBefore {
+        /// Which request.
+        endpoint: Endpoint,
+        /// How many pass first.
+        #[serde(default)]
+        skip: usize,
+    },
+    /// Sessions end now, with what they have open.
+    LoseSessions {},
+    /// Programmatic access tokens expire now.
+    ExpireAccessTokens {},
+    /// OAuth access tokens expire now.
+    ExpireOauthTokens {},
+    /// Requests fail at random, the same way for the same seed and the same order of requests.
+    Random {
+        /// Where the sequence starts.
+        seed: u64,
+        /// Of a thousand requests, this many fail.
+        per_mille: u16,
+        /// Which requests; statements, results, chunks and staged files if not given.
+        #[serde(default = "busy_endpoints")]
+        endpoints: Vec<Endpoint>,
+    },
     /// A result is forgotten, as after a day.
     LoseResult {
         /// Which.
@@ -99,30 +210,12 @@ fn once() -> usize {
     1
 }
 
-/// How a body ends early.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Cut {
-    after_bytes: usize,
-    ending: Ending,
+fn bomb_bytes() -> u64 {
+    BOMB_BYTES
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Ending {
-    /// Complete by HTTP, short in content.
-    Clean,
-    /// The connection breaks.
-    Broken,
-}
-
-/// What strikes one request.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Effect {
-    /// Answer with this status.
-    Status(u16),
-    /// Wait first.
-    Delay(Duration),
-    /// End the body early.
-    Shorten(Cut),
+fn busy_endpoints() -> Vec<Endpoint> {
+    vec![Endpoint::Query, Endpoint::Result, Endpoint::Chunk, Endpoint::Stage]
 }
 
 #[derive(Debug)]
@@ -133,9 +226,42 @@ struct Planned {
     count: usize,
 }
 
+/// Faults by chance.
+#[derive(Debug)]
+struct Chance {
+    random: StdRng,
+    per_mille: u16,
+    endpoints: Vec<Endpoint>,
+}
+
+impl Chance {
+    fn strike(&mut self, endpoint: Endpoint) -> Option<Effect> {
+        if !self.endpoints.contains(&endpoint) {
+            return None;
+        }
+        if self.random.random_range(0..1000) >= self.per_mille {
+            return None;
+        }
+        let after_bytes = self.random.random_range(0..4096);
+        Some(match self.random.random_range(0..8) {
+            0 => Effect::Status(503, None),
+            1 => Effect::Status(429, Some(0)),
+            2 => Effect::LoseAnswer,
+            3 => Effect::Shorten(Cut { after_bytes, ending: Ending::Clean }),
+            4 => Effect::Shorten(Cut { after_bytes, ending: Ending::Broken }),
+            5 => Effect::Page,
+            // A changed byte is found by a checksum, which only packed bodies have.
+            6 if endpoint == Endpoint::Chunk => Effect::Corrupt,
+            6 => Effect::ExpireSessions,
+            _ => Effect::Delay(Duration::from_millis(self.random.random_range(0..RANDOM_PAUSE_MS))),
+        })
+    }
+}
+
 /// Faults that are planned.
 #[derive(Debug)]
 pub(crate) struct Faults {
+    chance: Mutex<Option<Chance>>,
     planned: Mutex<Vec<Planned>>,
     extra_rows: Mutex<Vec<(usize, usize)>>,
     held: watch::Sender<bool>,
@@ -144,6 +270,7 @@ pub(crate) struct Faults {
 impl Default for Faults {
     fn default() -> Self {
         Self {
+            chance: Mutex::default(),
             planned: Mutex::default(),
             extra_rows: Mutex::default(),
             held: watch::Sender::new(false),
@@ -165,11 +292,12 @@ impl Faults {
                 continue;
             }
             fault.count -= 1;
-            effect = Some(fault.effect);
+            effect = Some(fault.effect.clone());
             break;
         }
         planned.retain(|fault| fault.count > 0);
-        effect
+        let mut chance = self.chance.lock().unwrap_or_else(PoisonError::into_inner);
+        effect.or_else(|| chance.as_mut().and_then(|chance| chance.strike(endpoint)))
     }
 
     /// Returns how many rows too many the next answer announces.
@@ -191,6 +319,7 @@ impl Faults {
 
     /// Forgets all planned faults and releases held statements.
     pub(crate) fn clear(&self) {
+        *self.chance.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.planned.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.extra_rows.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.held.send_replace(false);
@@ -209,11 +338,8 @@ impl Faults {
 pub(crate) fn obey(app: &App, order: Order) -> bool {
     let faults = &app.faults;
     match order {
-        Order::ExpireSessions {} => app.sessions.expire_session_tokens(now()),
-        Order::ExpireMasters {} => app.sessions.expire_master_tokens(now()),
-        Order::ExpireLinks {} => app.links.expire_all(),
-        Order::Status { endpoint, status, count, skip } => {
-            faults.plan(endpoint, Effect::Status(status), skip, count);
+        Order::Status { endpoint, status, retry_after, count, skip } => {
+            faults.plan(endpoint, Effect::Status(status, retry_after), skip, count);
         }
         Order::Delay { endpoint, millis, count, skip } => {
             faults.plan(endpoint, Effect::Delay(Duration::from_millis(millis)), skip, count);
@@ -226,6 +352,48 @@ pub(crate) fn obey(app: &App, order: Order) -> bool {
             let cut = Cut { after_bytes, ending: Ending::Broken };
             faults.plan(endpoint, Effect::Shorten(cut), skip, count);
         }
+        Order::LoseAnswer { endpoint, count, skip } => {
+            faults.plan(endpoint, Effect::LoseAnswer, skip, count);
+        }
+        Order::Page { endpoint, count, skip } => faults.plan(endpoint, Effect::Page, skip, count),
+        Order::Bomb { endpoint, bytes, count, skip } => {
+            faults.plan(endpoint, Effect::Bomb(bytes), skip, count);
+        }
+        Order::Corrupt { endpoint, count, skip } => {
+            faults.plan(endpoint, Effect::Corrupt, skip, count);
+        }
+        Order::Redirect { endpoint, to, count, skip } => {
+            faults.plan(endpoint, Effect::Redirect(to), skip, count);
+        }
+        Order::CutUpload { endpoint, after_bytes, count, skip } => {
+            faults.plan(endpoint, Effect::CutUpload(after_bytes), skip, count);
+        }
+        Order::ExpireSessionsBefore { endpoint, skip } => {
+            faults.plan(endpoint, Effect::ExpireSessions, skip, 1);
+        }
+        Order::LoseSessionsBefore { endpoint, skip } => {
+            faults.plan(endpoint, Effect::LoseSessions, skip, 1);
+        }
+        other => return obey_at_once(app, other),
+    }
+    true
+}
+
+/// Orders that do something now, or to more than one endpoint.
+fn obey_at_once(app: &App, order: Order) -> bool {
+    let faults = &app.faults;
+    match order {
+        Order::ExpireSessions {} => app.sessions.expire_session_tokens(now()),
+        Order::ExpireMasters {} => app.sessions.expire_master_tokens(now()),
+        Order::ExpireLinks {} => app.links.expire_all(),
+        Order::LoseSessions {} => end_all_sessions(app),
+        Order::ExpireAccessTokens {} => app.users.access.expire(TokenKind::Programmatic),
+        Order::ExpireOauthTokens {} => app.users.access.expire(TokenKind::OAuth),
+        Order::Random { seed, per_mille, endpoints } => {
+            let random = StdRng::seed_from_u64(seed);
+            let chance = Chance { random, per_mille, endpoints };
+            *faults.chance.lock().unwrap_or_else(PoisonError::into_inner) = Some(chance);
+        }
         Order::LoseResult { query_id } => return app.queries.forget(&query_id),
         Order::WrongRowCount { by, count } => {
             let mut orders = faults.extra_rows.lock().unwrap_or_else(PoisonError::into_inner);
@@ -237,35 +405,8 @@ pub(crate) fn obey(app: &App, order: Order) -> bool {
         Order::ReleaseStatements {} => {
             faults.held.send_replace(false);
         }
+        // The others are planned for one endpoint and never come here.
+        _ => return false,
     }
     true
-}
-
-/// Ends the body of `response` early.
-pub(crate) fn shorten(response: Response, cut: Cut) -> Response {
-    let (mut parts, body) = response.into_parts();
-    if matches!(cut.ending, Ending::Clean) {
-        parts.headers.remove(header::CONTENT_LENGTH);
-    }
-    let mut left = cut.after_bytes;
-    let kept = body.into_data_stream().filter_map(move |piece| {
-        let kept = piece.map(|bytes: Bytes| {
-            let part = bytes.slice(..bytes.len().min(left));
-            left -= part.len();
-            part
-        });
-        futures::future::ready(match kept {
-            Ok(part) if part.is_empty() => None,
-            Ok(part) => Some(Ok(part)),
-            Err(error) => Some(Err(std::io::Error::other(error))),
-        })
-    });
-    let body = match cut.ending {
-        Ending::Clean => Body::from_stream(kept),
-        Ending::Broken => {
-            let error = Err(std::io::Error::other("planned fault"));
-            Body::from_stream(kept.chain(futures::stream::iter([error])))
-        }
-    };
-    Response::from_parts(parts, body)
 }

@@ -1,7 +1,8 @@
 //! The HTTP server: every endpoint that a Snowflake driver calls, on 127.0.0.1 only.
 //!
 //! A request passes `observe` (counts, planned faults), then the handler of its endpoint. Handlers
-//! answer in the service's envelope (`reply`); chunks answer as an object store does. Statements
+//! answer in the service's envelope (`reply`); chunks and staged files answer as an object store
+//! does. Statements
 //! run as tasks of their own (`execute`), so a client that goes away loses nothing.
 //!
 //! Stopping an emulator loses all of it: sessions, data and results live as long as the process.
@@ -11,10 +12,14 @@ mod app;
 mod array_binds;
 mod call;
 mod chunks;
+mod effects;
 mod error;
 mod execute;
 mod faults;
+mod identities;
 mod login;
+mod oauth;
+mod objects;
 mod observe;
 mod options;
 mod queries;
@@ -24,6 +29,7 @@ mod sessions;
 mod statements;
 #[cfg(test)]
 mod tests;
+mod transfer;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -39,7 +45,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 pub use error::{BoxError, EmulatorError};
-pub use options::{EmulatorOptions, ReadyLine};
+pub use options::{EmulatorOptions, ReadyLine, StageKind};
 
 use app::{ACCOUNT, App, ROLE, USER, WAREHOUSE, owner_context};
 use runner::Runner;
@@ -199,6 +205,7 @@ async fn first_user(
         role: ROLE.to_owned(),
         warehouse: WAREHOUSE.to_owned(),
         admin_url: format!("{}{admin_path}", app.base_url),
+        oauth_token_url: format!("{}/oauth/token", app.base_url),
     })
 }
 
@@ -219,6 +226,8 @@ fn router(app: Arc<App>, admin_path: &str) -> Router {
         .route("/telemetry/send", post(sessions::telemetry))
         .route("/telemetry/send/sessionless", post(sessions::telemetry))
         .route("/chunks/{query_id}/{index}", get(chunks::chunk))
+        .route("/oauth/token", post(oauth::token))
+        .route("/stage/{stage}/{*path}", get(objects::object).put(objects::object))
         .nest(admin_path, admin::routes())
         .layer(from_fn_with_state(Arc::clone(&app), observe::observe))
         .with_state(app)

@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
 use axum::middleware::Next;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
 use super::app::App;
-use super::faults::{Effect, shorten};
+use super::effects::strike;
 
 /// What a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -36,6 +35,10 @@ pub(crate) enum Endpoint {
     Telemetry,
     /// A chunk of a result.
     Chunk,
+    /// A file of a stage.
+    Stage,
+    /// The stub token endpoint.
+    OauthToken,
     /// The emulator's own interface. Faults do not reach it.
     Admin,
     /// Anything else, known or not.
@@ -57,6 +60,8 @@ impl Endpoint {
             (Some("monitoring"), Some("queries"), Some(_)) => Self::Monitoring,
             (Some("telemetry"), ..) => Self::Telemetry,
             (Some("chunks"), Some(_), Some(_)) => Self::Chunk,
+            (Some("stage"), Some(_), Some(_)) => Self::Stage,
+            (Some("oauth"), Some("token"), None) => Self::OauthToken,
             (Some("admin"), ..) => Self::Admin,
             _ => Self::Other,
         }
@@ -87,14 +92,6 @@ pub(crate) async fn observe(State(app): State<Arc<App>>, request: Request, next:
     app.counters.count(endpoint);
     match app.faults.strike(endpoint) {
         None => next.run(request).await,
-        Some(Effect::Status(status)) => {
-            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            (status, "planned fault").into_response()
-        }
-        Some(Effect::Delay(pause)) => {
-            tokio::time::sleep(pause).await;
-            next.run(request).await
-        }
-        Some(Effect::Shorten(cut)) => shorten(next.run(request).await, cut),
+        Some(effect) => strike(&app, effect, request, next).await,
     }
 }

@@ -33,8 +33,25 @@ pub struct EmulatorOptions {
     /// How long a transaction may run no statement before it is rolled back for standing in the
     /// way of another; five minutes at the real service.
     pub idle_transaction: Duration,
-    /// Where results are spilled; the system's folder for temporary files if not given.
+    /// What storage stages seem to have.
+    pub stage_kind: StageKind,
+    /// Bytes that the files of all stages together may have.
+    pub stage_bytes: u64,
+    /// Where COPY finds `s3://…`; its user and password, if any, are those of storage integrations.
+    pub s3_endpoint: Option<String>,
+    /// Where results are spilled and staged files lie; the system's folder for temporary files
+    /// if not given.
     pub data_folder: Option<PathBuf>,
+}
+
+/// The storage behind internal stages, as PUT and GET describe it to drivers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StageKind {
+    /// Google Cloud Storage with a link for each file, which the emulator itself serves.
+    #[default]
+    Gcs,
+    /// A folder of this machine, which the driver reads and writes.
+    Local,
 }
 
 impl Default for EmulatorOptions {
@@ -52,6 +69,9 @@ impl Default for EmulatorOptions {
             sync_patience: Duration::from_secs(45),
             chunk_content_encoding: true,
             idle_transaction: Duration::from_secs(300),
+            stage_kind: StageKind::Gcs,
+            stage_bytes: crate::stages::DEFAULT_LIMIT_BYTES,
+            s3_endpoint: None,
             data_folder: None,
         }
     }
@@ -78,6 +98,8 @@ pub struct ReadyLine {
     pub warehouse: String,
     /// Where tests set faults and look at state; whoever knows it may do so.
     pub admin_url: String,
+    /// Where a registered client gets OAuth access tokens by its credentials.
+    pub oauth_token_url: String,
 }
 
 impl std::fmt::Debug for ReadyLine {

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::app::{App, now_ms, now_s};
+use super::transfer;
 use crate::engine::SqlError;
 use crate::results::format::Format;
 use crate::results::links::customer_key_md5;
@@ -75,7 +76,13 @@ pub(crate) fn in_progress(query: &Query) -> Response {
 /// Returns the outcome of a statement, with fresh links to its chunks.
 pub(crate) fn outcome(app: &App, query: &Query, finished: &Arc<Finished>) -> Response {
     match &finished.answer {
-        Ok(answer) => rows(app, &query.id, answer),
+        Ok(answer) => match &answer.transfer {
+            None => rows(app, &query.id, answer, Map::new()),
+            Some(files) => match transfer::data(app, query, files) {
+                Ok(more) => rows(app, &query.id, answer, more),
+                Err(error) => statement_failed(&error, &query.id),
+            },
+        },
         Err(error) => statement_failed(error, &query.id),
     }
 }
@@ -89,9 +96,10 @@ pub(crate) fn described(answer: &Answer, binds: usize) -> Response {
     with_rowset(&data, &answer.result)
 }
 
-fn rows(app: &App, query_id: &str, answer: &Answer) -> Response {
+fn rows(app: &App, query_id: &str, answer: &Answer, more: Map<String, Value>) -> Response {
     let result = &answer.result;
     let mut data = statement_data(query_id, answer);
+    data.extend(more);
     let total = result.total_rows.saturating_add(app.faults.extra_rows());
     data.insert("total".to_owned(), json!(total));
     data.insert("returned".to_owned(), json!(total));

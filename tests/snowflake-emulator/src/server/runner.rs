@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use crate::account::Account;
 use crate::engine::{Bind, Ended, Outcome, SessionContext, SqlError};
 use crate::sql::Engine;
+use crate::stages::Stages;
 use crate::types::Column;
 
 /// Runs statements. [`Engine`] does; so does the fake of the protocol tests.
@@ -46,6 +47,9 @@ pub(crate) trait Runner: Send + Sync {
 
     /// Learns how a statement ended.
     fn statement_ended(&self, ended: &Ended<'_>);
+
+    /// Returns the files of stages.
+    fn stages(&self) -> Arc<Stages>;
 
     /// Drops what belongs to a session alone.
     fn end_session(&self, session_id: u64);
@@ -96,6 +100,10 @@ impl Runner for Engine {
 
     fn statement_ended(&self, ended: &Ended<'_>) {
         Self::statement_ended(self, ended);
+    }
+
+    fn stages(&self) -> Arc<Stages> {
+        Arc::clone(Self::stages(self))
     }
 
     fn end_session(&self, session_id: u64) {

@@ -20,6 +20,7 @@ use crate::results::format::{Format, Preference, choose};
 use crate::results::queries::{Answer, Query, Submission, Submitted};
 use crate::results::stored::StoredResult;
 use crate::session::{Session, parameters};
+use crate::sql::stage::transfer::is_transfer;
 
 /// SELECT and what answers like it.
 const SELECT_TYPE: i64 = 0x1000;
@@ -70,7 +71,8 @@ async fn take(app: &Arc<App>, call: &Call) -> Result<Response, Refused> {
         context: &context,
     };
     let format = choose(preference);
-    if request.describe_only == Some(true) {
+    // Some drivers only describe a PUT, and read there what they are to do.
+    if request.describe_only == Some(true) && !is_transfer(&text) {
         return describe(app, &context, &text, &binds, format).await;
     }
     let submission = Submission {
@@ -141,6 +143,7 @@ async fn describe(
         statement_type_id: SELECT_TYPE,
         context: context.clone(),
         children: Vec::new(),
+        transfer: None,
     };
     Ok(reply::described(&answer, binds.len()))
 }

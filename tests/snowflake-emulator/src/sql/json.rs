@@ -31,6 +31,23 @@ pub(crate) fn parse(text: &str) -> Result<Json, String> {
     Ok(value)
 }
 
+/// Reads documents that follow each other, each with the byte it starts at.
+///
+/// # Errors
+/// As [`parse`].
+pub(crate) fn parse_all(text: &str) -> Result<Vec<(usize, Json)>, String> {
+    let mut parser = Parser { text, at: 0 };
+    let mut documents = Vec::new();
+    loop {
+        parser.blanks();
+        if parser.at >= text.len() {
+            return Ok(documents);
+        }
+        let at = parser.at;
+        documents.push((at, parser.value(0)?));
+    }
+}
+
 impl Json {
     /// Compact text.
     pub(crate) fn to_text(&self) -> String {

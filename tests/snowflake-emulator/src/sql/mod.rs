@@ -17,6 +17,7 @@ mod authorize;
 mod carrier;
 mod command;
 mod convert;
+mod copy;
 mod datetime;
 mod ddl;
 mod dml;
@@ -35,6 +36,7 @@ mod rows;
 mod running;
 mod session;
 mod show;
+pub(crate) mod stage;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -50,6 +52,7 @@ use tokio::sync::Mutex;
 use crate::account::Account;
 use crate::catalog::Catalog;
 use crate::engine::{Bind, Ended, Outcome, SessionContext, SqlError};
+use crate::stages::Stages;
 use crate::types::Column;
 use command::Command;
 use dml::Change;
@@ -139,6 +142,9 @@ impl Engine {
         sql: &str,
         binds: &[Bind],
     ) -> Result<Outcome, SqlError> {
+        if let Some(files) = stage::transfer::parse(sql, binds)? {
+            return self.transfer(session, sql, &files).await;
+        }
         let tokens = single(sql)?;
         Box::pin(self.run(session, tokens, binds)).await
     }
@@ -154,7 +160,7 @@ impl Engine {
         binds: &[Bind],
     ) -> Result<Vec<Column>, SqlError> {
         let planning = self.planning(session, binds).await?;
-        let rows = match command::parse(single(sql)?)? {
+        let rows = match command::parse(single(sql)?, binds)? {
             Command::Query(tokens) => return Ok(planning.query(&tokens)?.columns),
             Command::Show(show) => show.run(&planning)?,
             Command::Describe(name) => running::describe(&planning, &name)?,
@@ -204,6 +210,9 @@ impl Engine {
     /// # Errors
     /// 001003 when the text cannot be cut into tokens.
     pub fn statements(&self, sql: &str) -> Result<Vec<String>, SqlError> {
+        if stage::transfer::is_transfer(sql) {
+            return Ok(vec![sql.to_owned()]);
+        }
         Ok(split(sql)?.iter().map(Tokens::source).collect())
     }
 
@@ -269,6 +278,11 @@ impl Engine {
     /// Whether a role of that name exists.
     pub fn has_role(&self, name: &str) -> bool {
         self.inner.account.access.role(name).is_some()
+    }
+
+    /// The files of stages.
+    pub(crate) fn stages(&self) -> &Arc<Stages> {
+        &self.inner.catalog.stages
     }
 }
 

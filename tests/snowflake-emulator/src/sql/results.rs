@@ -41,6 +41,13 @@ impl Results {
         }
     }
 
+    /// Forgets a result.
+    pub(crate) fn forget(&self, id: &str) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.by_id.remove(id);
+        kept.order.retain(|known| known != id);
+    }
+
     /// A kept result.
     pub(crate) fn get(&self, id: &str) -> Result<(SchemaRef, Vec<RecordBatch>), SqlError> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);

@@ -94,6 +94,7 @@ impl Rows {
             rows: Box::pin(RecordBatchStreamAdapter::new(self.schema(), rows)),
             json_only: true,
             snapshot_ns,
+            transfer: None,
         })
     }
 }

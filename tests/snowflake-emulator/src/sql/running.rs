@@ -8,14 +8,18 @@ use super::error::{operation_impossible, unsupported};
 use super::history::{History, Record};
 use super::plan::{Planning, StatementFacts, Stores};
 use super::rows::Rows;
+use super::stage::transfer::{Direction, MoveFiles};
 use super::tokens::Tokens;
 use super::transaction::{Extent, Mode, Transaction, Work};
-use super::{DDL, Engine, account, ddl, plan, session, show};
+use super::{DDL, Engine, account, copy, ddl, plan, session, show};
 use crate::catalog::{Qualified, Relation, Snapshot};
 use crate::engine::{Bind, Ended, Outcome, SessionContext, SqlError};
 
 /// BEGIN, COMMIT and ROLLBACK.
 const TRANSACTION_CONTROL: i64 = 0x5000;
+
+/// COPY INTO a location.
+const UNLOAD: i64 = 0x3700;
 
 /// What a statement gave, and the moment of its snapshot or commit; no moment as long as its
 /// changes wait for COMMIT.
@@ -31,7 +35,7 @@ impl Engine {
     ) -> Result<Outcome, SqlError> {
         let context = session.clone();
         let text = tokens.source();
-        let command = super::command::parse(tokens);
+        let command = super::command::parse(tokens, binds);
         let kind = command.as_ref().map_or("UNKNOWN", Command::kind);
         let followed = !context.query_id.is_empty();
         if followed {
@@ -48,6 +52,27 @@ impl Engine {
             }
         });
         ran.map(|(outcome, _)| outcome)
+    }
+
+    /// PUT and GET, whose work is the client's.
+    pub(super) async fn transfer(
+        &self,
+        session: &SessionContext,
+        text: &str,
+        files: &MoveFiles,
+    ) -> Result<Outcome, SqlError> {
+        let (id, kind) = match files.direction {
+            Direction::Put => (0x7102, "PUT_FILES"),
+            Direction::Get => (0x7101, "GET_FILES"),
+        };
+        let planning = self.planning(session, &[]).await?;
+        if !session.query_id.is_empty() {
+            let begun = record(session, text.to_owned(), kind, planning.now_ns);
+            self.inner.history.begin(begun);
+        }
+        let transfer = files.plan(&planning)?;
+        let outcome = Rows::new(Vec::new()).outcome(id, planning.now_ns)?;
+        Ok(Outcome { transfer: Some(transfer), ..outcome })
     }
 
     /// What a statement of a session is planned with.
@@ -127,6 +152,19 @@ impl Engine {
                 self.commit(context.session_id).await?;
                 done(DDL, self.inner.catalog.tick())
             }
+            Command::Stage(command) => {
+                if command.is_ddl() {
+                    self.commit(context.session_id).await?;
+                }
+                let id = command.statement_type();
+                let planning = self.planning(context, binds).await?;
+                answer(command.run(&planning)?, id, planning.now_ns)
+            }
+            Command::Unload(unload) => {
+                let planning = self.planning(context, binds).await?;
+                answer(unload.run(&planning).await?, UNLOAD, planning.now_ns)
+            }
+            Command::Copy(copy) => self.change(context, Change::Copy(copy), binds).await,
             Command::Change(tokens) => self.change(context, Change::parse(&tokens)?, binds).await,
             Command::Truncate { name, if_exists } => {
                 self.change(context, Change::Truncate { name, if_exists }, binds).await
@@ -297,7 +335,14 @@ impl Engine {
 }
 
 async fn query(planning: &Planning<'_>, tokens: &Tokens) -> Result<Ran, SqlError> {
-    let compiled = planning.query(tokens)?;
+    let compiled = match copy::staged(planning, tokens).await? {
+        None => planning.query(tokens)?,
+        Some(staged) => {
+            let compiled = planning.query(&staged.tokens);
+            planning.results.forget(&staged.result);
+            compiled?
+        }
+    };
     if compiled.scans {
         planning.warehouse()?;
     }
@@ -307,6 +352,7 @@ async fn query(planning: &Planning<'_>, tokens: &Tokens) -> Result<Ran, SqlError
         rows: plan::run(compiled).await?,
         json_only: false,
         snapshot_ns: planning.now_ns,
+        transfer: None,
     };
     Ok((outcome, Some(planning.now_ns)))
 }

@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Toke
 
 use super::carrier::{BINARY_LENGTH, TEXT_LENGTH};
 use super::error::{compile, syntax, unsupported};
-use crate::engine::SqlError;
+use crate::engine::{Bind, SqlError};
 use crate::types::{SnowType, VectorElement};
 
 /// The tokens of one statement.
@@ -114,6 +114,63 @@ impl Tokens {
             (Some(first), Some(last)) => self.between(first, last).to_owned(),
             _ => String::new(),
         }
+    }
+
+    /// The tokens from here on with their sources; the flag tells that nothing, not even a blank,
+    /// stands between a token and the one before it.
+    pub(crate) fn pieces(&self) -> Vec<(Token, String, bool)> {
+        let mut end = None;
+        let rest = self.tokens.iter().skip(self.at);
+        rest.map(|token| {
+            let touches = end == Some(token.span.start);
+            end = Some(token.span.end);
+            (token.token.clone(), self.between(token, token).to_owned(), touches)
+        })
+        .collect()
+    }
+
+    /// The source from the next token to the blank, comma or parenthesis after it; a string counts
+    /// with its content.
+    pub(crate) fn unbroken(&mut self) -> Result<String, SqlError> {
+        if let Some(Token::SingleQuotedString(_)) = self.peek() {
+            return self.string();
+        }
+        let mut text = String::new();
+        for (token, source, touches) in self.pieces() {
+            let ends = matches!(token, Token::RParen | Token::LParen | Token::Comma);
+            if ends || (!text.is_empty() && !touches) {
+                break;
+            }
+            text.push_str(&source);
+            self.at += 1;
+        }
+        if text.is_empty() { Err(self.unexpected()) } else { Ok(text) }
+    }
+
+    /// The tokens with binds in the place of their marks, for statements that sqlparser never sees.
+    ///
+    /// Binds without a literal, such as dates, leave all marks as they are.
+    pub(crate) fn bound(mut self, binds: &[Bind]) -> Result<Self, SqlError> {
+        let literal = |bind: &Bind| matches!(&*bind.kind, "TEXT" | "FIXED" | "REAL" | "BOOLEAN");
+        if !binds.iter().all(literal) {
+            return Ok(self);
+        }
+        let mut used = 0;
+        for token in &mut self.tokens {
+            if token.token == Token::Placeholder("?".to_owned()) {
+                used += 1;
+                let missing =
+                    || compile("002049", "42601", format!("Bind variable ?{used} not set."));
+                let bind = binds.get(used - 1).ok_or_else(missing)?;
+                token.token = match (&bind.value, bind.kind.as_str()) {
+                    (None, _) => Token::make_keyword("NULL"),
+                    (Some(value), "FIXED" | "REAL") => Token::Number(value.clone(), false),
+                    (Some(value), "BOOLEAN") => Token::make_keyword(&value.to_uppercase()),
+                    (Some(value), _) => Token::SingleQuotedString(value.clone()),
+                };
+            }
+        }
+        Ok(self)
     }
 
     /// The source texts of the items of the outermost SELECT list, in upper case.

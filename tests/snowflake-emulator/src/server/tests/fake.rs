@@ -11,10 +11,11 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 
 use super::super::runner::Runner;
 use crate::account::Account;
-use crate::engine::{Bind, Ended, Outcome, SessionContext, SqlError};
+use crate::engine::{Bind, Download, Ended, Outcome, SessionContext, SqlError, Transfer, Upload};
+use crate::stages::Stages;
 use crate::types::{Column, SnowType};
 
-/// Understands `ROWS n` (a SELECT of n rows), `INSERT`, `ECHO` (its binds), `USE`, `SET k v`,
+/// Understands `ROWS n` (a SELECT of n rows), `PUT name`, `GET name`, `INSERT`, `ECHO` (its binds), `USE`, `SET k v`,
 /// `FAIL` and `PANIC`.
 #[derive(Debug, Default)]
 pub(super) struct FakeRunner {
@@ -25,6 +26,8 @@ pub(super) struct FakeRunner {
     /// The last statement and its binds.
     pub(super) last: Mutex<(String, Vec<Bind>)>,
     account: Arc<Account>,
+    /// Files of stages.
+    pub(super) stages: Arc<Stages>,
     /// Sessions that have ended.
     pub(super) ended: Mutex<Vec<u64>>,
 }
@@ -79,6 +82,7 @@ fn outcome(columns: Vec<Column>, batches: Vec<RecordBatch>, kind: i64, json_only
         rows: Box::pin(RecordBatchStreamAdapter::new(schema, stream)),
         json_only,
         snapshot_ns: 0,
+        transfer: None,
     }
 }
 
@@ -95,6 +99,10 @@ fn texts(name: &str, values: Vec<Option<String>>, kind: i64) -> Outcome {
     outcome(vec![column], vec![batch], kind, true)
 }
 
+fn moving(transfer: Transfer) -> Outcome {
+    Outcome { transfer: Some(transfer), ..texts("status", Vec::new(), 0x7102) }
+}
+
 #[async_trait]
 impl Runner for FakeRunner {
     async fn execute(
@@ -109,6 +117,23 @@ impl Runner for FakeRunner {
         }
         *self.last.lock().expect("no panic") = (sql.to_owned(), binds.to_vec());
         match words.as_slice() {
+            ["PUT", name] => Ok(moving(Transfer::Upload(Upload {
+                stage: 1,
+                prefix: String::new(),
+                source: format!("/tmp/{name}"),
+                parallel: 4,
+                auto_compress: false,
+                overwrite: true,
+                source_compression: "none".to_owned(),
+                master_key: Some("a2V5".to_owned()),
+            }))),
+            ["GET", name] => Ok(moving(Transfer::Download(Download {
+                stage: 1,
+                files: vec![(*name).to_owned()],
+                target: "/tmp".to_owned(),
+                parallel: 4,
+                master_key: None,
+            }))),
             ["insert", "into", ..] => {
                 Ok(texts("number of rows inserted", vec![Some("1".to_owned())], 0x3100))
             }
@@ -199,6 +224,10 @@ impl Runner for FakeRunner {
     }
 
     fn statement_ended(&self, _ended: &Ended<'_>) {}
+
+    fn stages(&self) -> Arc<Stages> {
+        Arc::clone(&self.stages)
+    }
 
     fn end_session(&self, session_id: u64) {
         self.ended.lock().expect("no panic").push(session_id);

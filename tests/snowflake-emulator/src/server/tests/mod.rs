@@ -1,7 +1,9 @@
 //! The protocol as a client sees it, over HTTP, with a fake engine behind it.
 
+mod bad_days;
 mod fake;
 mod faults;
+mod identities;
 mod login;
 mod results;
 mod statements;
@@ -166,6 +168,7 @@ fn the_ready_line_has_the_promised_members_and_hides_its_password() {
         role: "R".to_owned(),
         warehouse: "W".to_owned(),
         admin_url: "http://127.0.0.1:1/admin/x".to_owned(),
+        oauth_token_url: "http://127.0.0.1:1/oauth/token".to_owned(),
     };
     let line = serde_json::to_value(&ready).expect("json");
     let members: Vec<&str> = line.as_object().expect("object").keys().map(String::as_str).collect();
@@ -178,6 +181,7 @@ fn the_ready_line_has_the_promised_members_and_hides_its_password() {
         "role",
         "warehouse",
         "admin_url",
+        "oauth_token_url",
     ];
     promised.sort_unstable();
     let mut found = members.clone();

@@ -12,11 +12,13 @@ pub(crate) use account::{
     Property,
 };
 
+use super::copy::{CopyInto, Unload};
 use super::error::unsupported;
 use super::show::Show;
+use super::stage::{self, StageCommand};
 use super::tokens::Tokens;
 use crate::catalog::{ColumnDef, Default, IfExists, TableKind};
-use crate::engine::SqlError;
+use crate::engine::{Bind, SqlError};
 use crate::types::SnowType;
 
 /// Which object a USE, CREATE or DROP means.
@@ -136,10 +138,16 @@ pub(crate) enum Command {
     RollBack,
     /// About roles, grants, warehouses, users or network policies.
     Account(AccountCommand),
+    /// A statement about stages and file formats.
+    Stage(Box<StageCommand>),
+    /// COPY INTO a table.
+    Copy(Box<CopyInto>),
+    /// COPY INTO a location.
+    Unload(Box<Unload>),
 }
 
 /// Reads a statement; queries and DML are left to sqlparser.
-pub(crate) fn parse(mut tokens: Tokens) -> Result<Command, SqlError> {
+pub(crate) fn parse(mut tokens: Tokens, binds: &[Bind]) -> Result<Command, SqlError> {
     let whole = tokens.clone();
     if tokens.at_words(&["SELECT"])
         || tokens.at_words(&["WITH"])
@@ -152,6 +160,16 @@ pub(crate) fn parse(mut tokens: Tokens) -> Result<Command, SqlError> {
         if tokens.at_words(&[word]) {
             return Ok(Command::Change(whole));
         }
+    }
+    tokens = tokens.bound(binds)?;
+    if let Some(command) = stage::parse(tokens.clone())? {
+        return Ok(Command::Stage(Box::new(command)));
+    }
+    if tokens.eat("COPY INTO") {
+        if Unload::is_next(&tokens) {
+            return Unload::parse(&mut tokens).map(Box::new).map(Command::Unload);
+        }
+        return CopyInto::parse(&mut tokens).map(Box::new).map(Command::Copy);
     }
     let command = if tokens.eat("USE") {
         use_command(&mut tokens)?
@@ -309,6 +327,9 @@ impl Command {
             Self::Account(AccountCommand::Create { .. }) => "CREATE",
             Self::Account(AccountCommand::Drop { .. }) => "DROP",
             Self::Account(_) => "ALTER",
+            Self::Stage(command) => command.kind(),
+            Self::Copy(_) => "COPY",
+            Self::Unload(_) => "UNLOAD",
         }
     }
 }

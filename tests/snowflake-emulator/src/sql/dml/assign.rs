@@ -162,7 +162,7 @@ fn literal(expr: &Expr) -> Option<(Value, SnowType)> {
 }
 
 /// Puts arrays in their places and defaults in the others.
-pub(super) fn complete(
+pub(crate) fn complete(
     planning: &Planning<'_>,
     arrays: Vec<ArrayRef>,
     rows: usize,

@@ -1,4 +1,4 @@
-//! INSERT, UPDATE, DELETE, MERGE and TRUNCATE.
+//! INSERT, UPDATE, DELETE, MERGE, TRUNCATE and COPY INTO a table.
 //!
 //! A change names its table and the lock that it needs, and then computes, from one snapshot,
 //! which partitions go and which come. It stores nothing: the caller adds the [`Delta`] to the
@@ -16,9 +16,10 @@ use datafusion::sql::sqlparser::ast::{
     Delete, FromTable, MergeAction, ObjectName, Statement, TableFactor,
 };
 
-pub(crate) use assign::{constant_array, to_columns};
+pub(crate) use assign::{complete, constant_array, to_columns};
 pub(crate) use rewrite::{TARGET, alone, query_of};
 
+use super::copy::CopyInto;
 use super::error::{sql_error, unsupported};
 use super::plan::{Planning, parse};
 use super::rows::Rows;
@@ -34,6 +35,8 @@ pub(crate) enum Change {
     Statement(Box<Statement>),
     /// TRUNCATE TABLE, which is a change of rows here as the documentation says.
     Truncate { name: Vec<String>, if_exists: bool },
+    /// COPY INTO a table.
+    Copy(Box<CopyInto>),
 }
 
 /// What a change gave.
@@ -68,6 +71,7 @@ impl Change {
     pub(crate) fn target(&self, session: &SessionContext) -> Result<Qualified, SqlError> {
         let parts = match self {
             Self::Truncate { name, .. } => name.clone(),
+            Self::Copy(copy) => copy.table.clone(),
             Self::Statement(statement) => parts_of(match statement.as_ref() {
                 Statement::Insert(insert) => insert::target(insert)?,
                 Statement::Update(update) => name_of(&update.table.relation)?,
@@ -87,12 +91,17 @@ impl Change {
                 _ => Mode::Rewrite,
             },
             Self::Truncate { .. } => Mode::Rewrite,
+            Self::Copy(_) => Mode::Add,
         }
     }
 
     /// The privileges that it takes on its table.
     pub(crate) fn privileges(&self) -> Vec<&'static str> {
-        let Self::Statement(statement) = self else { return vec!["TRUNCATE"] };
+        let statement = match self {
+            Self::Statement(statement) => statement,
+            Self::Truncate { .. } => return vec!["TRUNCATE"],
+            Self::Copy(_) => return vec!["INSERT"],
+        };
         match statement.as_ref() {
             Statement::Insert(insert) if insert.overwrite => vec!["INSERT", "DELETE"],
             Statement::Insert(_) => vec!["INSERT"],
@@ -112,7 +121,7 @@ impl Change {
 
     /// Whether it is an UPDATE, DELETE, … that runs on a warehouse.
     pub(crate) fn needs_warehouse(&self) -> bool {
-        matches!(self, Self::Statement(_))
+        matches!(self, Self::Statement(_) | Self::Copy(_))
     }
 
     /// Whether a missing table makes it do nothing.
@@ -138,9 +147,11 @@ impl Change {
         read_only(table)?;
         let statement = match self {
             Self::Truncate { .. } => {
-                let delta = Some(Delta::overwrite(table, Vec::new())?);
-                return Ok(Changed { delta, ..Self::nothing() });
+                let mut delta = Delta::overwrite(table, Vec::new())?;
+                delta.forgets_loads = true;
+                return Ok(Changed { delta: Some(delta), ..Self::nothing() });
             }
+            Self::Copy(copy) => return copy.change(planning, table).await,
             Self::Statement(statement) => *statement,
         };
         match statement {

@@ -9,6 +9,8 @@ mod cursors;
 mod definitions;
 mod grants;
 mod queries;
+mod remote;
+mod staging;
 mod statements;
 mod tables;
 mod transactions;

@@ -152,7 +152,6 @@ async fn what_is_not_known_to_be_right_is_refused() {
             ("SELECT * FROM VALUES (1) SAMPLE (10)", "001003"),
             ("BEGIN; END", "000008"),
             ("BEGIN SELECT 1", "001003"),
-            ("COPY INTO T FROM @S", "000002"),
             ("SELEC 1", "001003"),
             ("SELECT 1; SELECT 2", "000008"),
             ("", "000900"),
