@@ -161,8 +161,10 @@ probe("a common table expression", "with x as (select 1 a) select a + 1 from x",
 probe("UNION removes duplicates", "select 1 union select 1", [(1,)])
 probe("UNION ALL keeps them", "select 1 union all select 1", [(1,), (1,)])
 probe("EXCEPT", "select 1 except select 2", [(1,)])
-probe("a left join", "with a as (select column1 n from values (1), (2)), b as (select column1 n from values (2)) "
-      "select a.n x, b.n y from a left join b on a.n = b.n order by 1", [(1, None), (2, 2)])
+probe("a left join", [
+    "create or replace table la (n int)", "create or replace table lb (n int)", "insert into la values (1), (2)",
+    "insert into lb values (2)", "select la.n x, lb.n y from la left join lb on la.n = lb.n order by 1"],
+    [(1, None), (2, 2)])
 probe("LIMIT and OFFSET", "select column1 from values (1), (2), (3) order by 1 limit 1 offset 1", [(2,)])
 probe("EXISTS", "select 1 where exists (select 1)", [(1,)])
 probe("FROM a generator", "select count(*) from table(generator(rowcount => 10))", [(10,)])
