@@ -12,6 +12,7 @@ import datetime as dt
 import decimal
 import json
 import sys
+import threading
 import urllib.request
 from urllib.parse import urlsplit
 
@@ -275,6 +276,55 @@ def transactions(connection, ready):
     check("a script in one request", rows_of(connection, everything), [])
 
 
+def two_at_once(connection, ready):
+    """Writers that wait for each other, and readers that never see a half-done rewrite."""
+    other = connect(ready, password=ready["password"])
+    rows_of(connection, "create or replace table judge.public.counter as select 0::number(38,0) as n")
+    rows_of(connection, "begin")
+    rows_of(connection, "update judge.public.counter set n = n + 1")
+    waiting = threading.Thread(target=lambda: rows_of(
+        other, "update judge.public.counter set n = n * 10"))
+    waiting.start()
+    while not any(row[4] == "WAITING" for row in rows_of(connection, "show locks")):
+        pass
+    rows_of(connection, "commit")
+    waiting.join()
+    check("the second writer goes on from the first one's rows",
+          rows_of(connection, "select n from judge.public.counter"), [(10,)])
+    other.close()
+
+    table = "judge.public.whole"
+    rows_of(connection, f"create or replace table {table} as select 0::number(38,0) as v, seq8() as n "
+                        "from table(generator(rowcount => 500))")
+    seen, done = [], threading.Event()
+
+    def read():
+        reader = connect(ready, password=ready["password"])
+        while not done.is_set():
+            seen.append(rows_of(
+                reader, f"select count(*), count(distinct v), max(v) from {table}")[0])
+        reader.close()
+
+    readers = [threading.Thread(target=read) for _ in range(8)]
+    for reader in readers:
+        reader.start()
+    for step in range(20):
+        rows_of(connection, "begin")
+        if step % 2:
+            rows_of(connection, f"insert overwrite into {table} select v + 1, n from {table}")
+        else:
+            rows_of(connection, f"delete from {table}")
+            rows_of(connection, f"insert into {table} select {step + 1}, seq8() "
+                                "from table(generator(rowcount => 500))")
+        rows_of(connection, "commit")
+    done.set()
+    for reader in readers:
+        reader.join()
+    wrong = [row for row in seen if row[:2] != (500, 1)]
+    check(f"8 readers saw {len(seen)} times all old or all new rows", wrong[:3], [])
+    check("and the last of them", one(connection, f"select max(v) from {table}"), 20)
+
+
 def merge(connection):
     table = "judge.public.scores"
     rows_of(connection, f"create or replace table {table} (id number autoincrement, "
@@ -458,6 +508,7 @@ def main():
     line_items(connection)
     statements(connection)
     transactions(connection, ready)
+    two_at_once(connection, ready)
     merge(connection)
     grants(connection, ready)
     server_binds(ready)

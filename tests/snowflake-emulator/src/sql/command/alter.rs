@@ -40,6 +40,13 @@ pub(super) fn drop_command(tokens: &mut Tokens) -> Result<Command, SqlError> {
 pub(super) fn comment_on(tokens: &mut Tokens) -> Result<Command, SqlError> {
     tokens.eat("IF EXISTS");
     tokens.expect("ON")?;
+    if tokens.eat("COLUMN") {
+        let mut name = tokens.name()?;
+        let column = name.pop().filter(|_| !name.is_empty()).ok_or_else(|| tokens.unexpected())?;
+        tokens.expect("IS")?;
+        let change = AlterTable::SetColumnComment(column, Some(tokens.string()?));
+        return Ok(Command::AlterTable { name, if_exists: false, change });
+    }
     let kind = object_kind(tokens)?;
     let name = tokens.name()?;
     tokens.expect("IS")?;

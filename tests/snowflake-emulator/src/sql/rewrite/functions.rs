@@ -389,6 +389,11 @@ fn is_auto(value: &SqlValue) -> bool {
     let SqlValue::SingleQuotedString(format) = value else { return false };
     let known = [
         "AUTO",
+        "HH24:MI:SS",
+        "HH24:MI:SS.FF",
+        "HH24:MI:SS.FF3",
+        "HH24:MI:SS.FF6",
+        "HH24:MI:SS.FF9",
         "YYYY-MM-DD",
         "YYYY-MM-DD HH24:MI:SS",
         "YYYY-MM-DD HH24:MI:SS.FF",

@@ -32,6 +32,10 @@ async fn identity_columns_number_the_rows_that_name_no_value() {
                 "6|1|6",
             ),
             ("CREATE TABLE X (A VARCHAR IDENTITY)", "002023"),
+            ("COMMENT ON COLUMN D.PUBLIC.T.A IS 'letters'", DONE),
+            ("COMMENT ON COLUMN T.NOPE IS 'x'", "000904"),
+            ("COMMENT ON COLUMN T IS 'x'", "001003"),
+            ("SELECT COMMENT FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_NAME = 'T' AND COLUMN_NAME = 'A'", "letters"),
             (
                 "SELECT COLUMN_NAME, IS_IDENTITY, IDENTITY_START, IDENTITY_INCREMENT \
                  FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_NAME = 'T' ORDER BY ORDINAL_POSITION",
