@@ -43,7 +43,7 @@ pub enum BootstrapError {
     /// A secret is not where the connection says.
     #[error("read the {what} from {place}: {reason}")]
     Secret {
-        /// `private key` or `password`.
+        /// `private key`, `password`, …
         what: &'static str,
         /// The file or variable.
         place: String,

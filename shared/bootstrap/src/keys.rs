@@ -128,8 +128,10 @@ pub enum ExchangeStep {
 
 async fn sign_in(home: &App, connection: &Connection, next: &Path) -> Result<(), BootstrapError> {
     let mut with_next = connection.clone();
-    if let Auth::KeyPair { private_key_file, .. } = &mut with_next.snowflake.auth {
+    if let Auth::KeyPair { private_key_file, next: other, .. } = &mut with_next.snowflake.auth {
         next.clone_into(private_key_file);
+        // Another key must not sign in in its place.
+        *other = None;
     }
     // Another app, so that no client of the key in use is taken for it.
     let app = App::new(home.home().clone());

@@ -2,6 +2,8 @@
 
 use snowferry_model::fault::{Blame, Fault, Retry};
 
+use crate::catalogue::{self, Known};
+
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why a call to Snowflake failed.
@@ -63,7 +65,7 @@ pub enum SnowflakeError {
         role: String,
     },
     /// The statement failed for another reason.
-    #[error("statement {query_id} failed with {code} ({sql_state})")]
+    #[error("statement {query_id} failed with {code} ({sql_state}){}", sentence(code))]
     Statement {
         /// The statement, if it got an id.
         query_id: String,
@@ -140,13 +142,13 @@ pub enum SnowflakeError {
         /// Why.
         source: BoxError,
     },
-    /// The server answered with an HTTP status that is not a success; retries are used up.
-    #[error("{step}: HTTP status {status}")]
-    Status {
-        /// What was tried.
-        step: String,
-        /// The status.
-        status: u16,
+    /// The name of a Snowflake host leads into this network.
+    #[error("{host} resolves to {address}, which is no public address")]
+    NotPublic {
+        /// The host.
+        host: String,
+        /// Where its name leads.
+        address: String,
     },
     /// No answer to a statement that changes something: it may have happened.
     #[error("{step}: the outcome is unknown")]
@@ -155,6 +157,27 @@ pub enum SnowflakeError {
         step: String,
         /// Why.
         source: BoxError,
+    },
+    /// The session ended, and an open transaction or temporary table with it. The request that
+    /// noticed was not executed.
+    #[error("{step}: the session has ended, what was not committed is rolled back")]
+    SessionLost {
+        /// What was tried.
+        step: String,
+    },
+    /// A statement was stopped at our deadline before it changed anything.
+    #[error("statement {query_id} was stopped at the deadline")]
+    Cancelled {
+        /// The statement.
+        query_id: String,
+    },
+    /// The server answered with an HTTP status that is not a success; retries are used up.
+    #[error("{step}: HTTP status {status}")]
+    Status {
+        /// What was tried.
+        step: String,
+        /// The status.
+        status: u16,
     },
     /// The ledger of a push is not where it must be; nothing was changed.
     #[error("the ledger of push {push} is at {found}, not at {expected}")]
@@ -217,8 +240,11 @@ impl Fault for SnowflakeError {
             Self::RowCount { .. } => "SNOWFLAKE_ROW_COUNT",
             Self::Protocol { .. } => "SNOWFLAKE_PROTOCOL",
             Self::Unreachable { .. } => "SNOWFLAKE_UNREACHABLE",
-            Self::Status { .. } => "SNOWFLAKE_STATUS",
+            Self::NotPublic { .. } => "SNOWFLAKE_NOT_PUBLIC",
             Self::Unknown { .. } => "SNOWFLAKE_UNKNOWN",
+            Self::SessionLost { .. } => "SNOWFLAKE_SESSION_LOST",
+            Self::Cancelled { .. } => "SNOWFLAKE_CANCELLED",
+            Self::Status { .. } => "SNOWFLAKE_STATUS",
             Self::Ledger { .. } => "SNOWFLAKE_LEDGER",
             Self::StagingGone { .. } => "SNOWFLAKE_STAGING_GONE",
             Self::FileMissing { .. } => "SNOWFLAKE_FILE_MISSING",
@@ -229,20 +255,25 @@ impl Fault for SnowflakeError {
 
     fn blame(&self) -> Blame {
         match self {
-            Self::SignIn { .. } | Self::Credential { .. } | Self::Request { .. } => Blame::Operator,
+            Self::SignIn { code, .. } => blame_of(code, Blame::Operator),
+            Self::Statement { code, .. } => blame_of(code, Blame::Customer),
+            Self::Credential { .. } | Self::Request { .. } | Self::NotPublic { .. } => {
+                Blame::Operator
+            }
             Self::AddressBlocked { .. }
             | Self::NotFound { .. }
             | Self::MissingColumn { .. }
             | Self::NoWarehouse { .. }
-            | Self::Statement { .. }
             | Self::Inexact { .. }
             | Self::ColumnChanged { .. } => Blame::Customer,
             Self::ResultGone { .. }
             | Self::RowCount { .. }
             | Self::Unreachable { .. }
-            | Self::Status { .. }
             | Self::Unknown { .. }
-            | Self::StagingGone { .. } => Blame::Transient,
+            | Self::SessionLost { .. }
+            | Self::Cancelled { .. }
+            | Self::StagingGone { .. }
+            | Self::Status { .. } => Blame::Transient,
             Self::Ledger { .. } | Self::FileMissing { .. } => Blame::Operator,
             Self::RowsRefused { .. } => Blame::Customer,
             Self::Protocol { .. } | Self::AppliedRows { .. } => Blame::Snowferry,
@@ -258,7 +289,10 @@ impl Fault for SnowflakeError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::SignIn { user, code, .. } => Some(sign_in_hint(user, code)),
+            Self::SignIn { account, user, code, .. } => Some(sign_in_hint(account, user, code)),
+            Self::Statement { code, .. } => {
+                catalogue::entry(code).map(|entry| entry.repair(&Known::default()))
+            }
             Self::AddressBlocked { address, .. } => Some(format!(
                 "ask the customer to add '{address}' to the VALUE_LIST of their network rule"
             )),
@@ -282,6 +316,13 @@ impl Fault for SnowflakeError {
                  openssl genrsa 2048 | openssl pkcs8 -topk8 -nocrypt -out KEY.p8"
                     .to_owned(),
             ),
+            Self::NotPublic { host, .. } => Some(format!(
+                "look at the name server of this network; if {host} is meant to be reached \
+                 privately, write the account with `.privatelink`, or name a `base_url`"
+            )),
+            Self::Unknown { .. } => Some(
+                "run it again: what happened is read back before anything is repeated".to_owned(),
+            ),
             Self::Inexact { repair, .. } => Some(repair.clone()),
             Self::ColumnChanged { .. } => Some(
                 "the table was altered since the generation began; pull it anew to take over the \
@@ -293,24 +334,25 @@ impl Fault for SnowflakeError {
     }
 }
 
-/// Codes as the public drivers name them.
-fn sign_in_hint(user: &str, code: &str) -> String {
-    match code {
-        "390144" => format!(
-            "compare the user's RSA_PUBLIC_KEY_FP in DESCRIBE USER {user} with the key in use; \
-             an administrator sees the reason by SYSTEM$GET_LOGIN_FAILURE_DETAILS"
-        ),
-        "390189" => format!(
-            "check the spelling of the role; if it is right, ask the customer to run \
-             GRANT ROLE … TO USER {user}"
-        ),
-        "390101" | "390102" => {
-            format!("ask the customer to look at DESCRIBE USER {user}: it is disabled or locked")
-        }
-        "403" => "check the spelling of the account; no account answers at this host".to_owned(),
-        _ => format!(
-            "correct the user {user} or its password, or sign in by key pair; \
-             see `snowferry check`"
+fn blame_of(code: &str, otherwise: Blame) -> Blame {
+    catalogue::entry(code).map_or(otherwise, |entry| entry.blame)
+}
+
+fn sign_in_hint(account: &str, user: &str, code: &str) -> String {
+    if code == "403" {
+        return "check the spelling of the account; no account answers at this host".to_owned();
+    }
+    let known = Known { user: Some(user), account: Some(account), ..Known::default() };
+    match catalogue::entry(code) {
+        Some(entry) => entry.repair(&known),
+        None => format!(
+            "correct the user {user} or its credential; \
+             an administrator sees failed sign-ins in LOGIN_HISTORY"
         ),
     }
+}
+
+/// Says a code in words, if it is known.
+fn sentence(code: &str) -> String {
+    catalogue::entry(code).map(|entry| format!(": {}", entry.sentence)).unwrap_or_default()
 }

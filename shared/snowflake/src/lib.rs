@@ -11,6 +11,7 @@
 //!
 //! - [`memory`]: a source in memory with versions by commit time; the engines' fake.
 //! - [`decode`]: the wire's encodings into the staged types, exactly.
+//! - [`catalogue`]: what the server's codes mean to somebody who has to act.
 //! - `client` (feature): the driver protocol over HTTPS.
 //! - `contract` (feature): the suite that every source passes.
 //!
@@ -30,6 +31,7 @@ use snowferry_model::plan::{ColumnFacts, TablePlan};
 use snowferry_model::types::{SnowflakeType, TableDescription};
 use snowferry_model::watermark::{Watermark, Window};
 
+pub mod catalogue;
 #[cfg(feature = "client")]
 pub mod client;
 #[cfg(feature = "contract")]

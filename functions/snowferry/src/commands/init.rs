@@ -96,10 +96,9 @@ fn blank(args: &InitArgs) -> Template {
         user: args.user.clone(),
         role: args.role.clone(),
         warehouse: args.warehouse.clone(),
-        auth: Auth::KeyPair {
-            private_key_file: key_file
-                .unwrap_or_else(|| PathBuf::from(format!("../keys/{}.p8", args.name))),
-        },
+        auth: Auth::key_pair(
+            key_file.unwrap_or_else(|| PathBuf::from(format!("../keys/{}.p8", args.name))),
+        ),
         tables: vec![
             TemplateTable {
                 key: vec!["ID".to_owned()],
@@ -136,7 +135,7 @@ fn from_emulator(name: &str, ready: &Ready) -> Template {
         user: ready.user.clone(),
         role: ready.role.clone(),
         warehouse: ready.warehouse.clone(),
-        auth: Auth::KeyPair { private_key_file: ready.private_key_path.clone() },
+        auth: Auth::key_pair(ready.private_key_path.clone()),
         tables: crm_tables(),
     }
 }

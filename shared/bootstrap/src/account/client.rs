@@ -7,12 +7,12 @@ use async_trait::async_trait;
 use snowferry_model::names::{Identifier, TableName};
 use snowferry_model::types::TableDescription;
 use snowferry_snowflake::client::{
-    ClientOptions, Credential, KeyPair, Scope, Secret, SnowflakeClient,
+    ClientOptions, Credential, KeyPair, OAuthClient, Scope, Secret, SnowflakeClient,
 };
 use snowferry_snowflake::{SnowflakeError, Source};
 
 use super::{Account, ListedTable, SessionFacts};
-use crate::config::{Auth, Connection, SecretSource};
+use crate::config::{Auth, Connection, KeyFile, SecretSource};
 use crate::error::BootstrapError;
 
 /// A file that holds a secret is never larger; a wrong path must not fill the memory.
@@ -26,14 +26,31 @@ pub(crate) fn client(connection: &Connection) -> Result<SnowflakeClient, Bootstr
         source: Box::new(source),
     };
     let credential = match &settings.auth {
-        Auth::KeyPair { private_key_file } => {
-            Credential::KeyPair(key_pair(connection, private_key_file)?)
+        Auth::KeyPair { private_key_file, passphrase, next } => {
+            let pair = read_pair(connection, private_key_file, passphrase.as_ref())?;
+            Credential::KeyPair(match next {
+                Some(KeyFile { private_key_file, passphrase }) => {
+                    let next = read_pair(connection, private_key_file, passphrase.as_ref())?;
+                    pair.with_next(next)
+                }
+                None => pair,
+            })
         }
-        Auth::Password(source) => Credential::Password(read_password(source)?),
+        Auth::AccessToken(source) => Credential::AccessToken(read_secret("access token", source)?),
+        Auth::OAuth { token_endpoint, client_id, client_secret, scope } => {
+            let secret = read_secret("client secret", client_secret)?;
+            let client = OAuthClient::new(token_endpoint, client_id, secret, scope.clone());
+            Credential::OAuth(client.map_err(refused)?)
+        }
+        Auth::Password(source) => Credential::Password(read_secret("password", source)?),
     };
+    if let Some(warning) = credential.warning() {
+        tracing::warn!(connection = %connection.name, "{warning}");
+    }
     let options = ClientOptions {
         account: settings.account.clone(),
         endpoint: settings.endpoint.clone(),
+        proxy: settings.proxy.clone(),
         role: Some(settings.role.clone()),
         warehouse: Some(settings.warehouse.clone()),
         query_tag: format!("snowferry/{}", connection.name),
@@ -43,14 +60,31 @@ pub(crate) fn client(connection: &Connection) -> Result<SnowflakeClient, Bootstr
     SnowflakeClient::new(options).map_err(refused)
 }
 
-/// Reads a private key of a connection.
+/// Reads a private key of a connection; its passphrase opens it if it is encrypted.
 pub(crate) fn key_pair(connection: &Connection, file: &Path) -> Result<KeyPair, BootstrapError> {
+    let passphrase = match &connection.snowflake.auth {
+        Auth::KeyPair { passphrase, .. } => passphrase.as_ref(),
+        _ => None,
+    };
+    read_pair(connection, file, passphrase)
+}
+
+fn read_pair(
+    connection: &Connection,
+    file: &Path,
+    passphrase: Option<&SecretSource>,
+) -> Result<KeyPair, BootstrapError> {
     let pem = read_file("private key", file)?;
-    KeyPair::from_pem(&file.display().to_string(), &pem).map_err(|source| {
-        BootstrapError::Snowflake {
-            connection: connection.name.to_string(),
-            source: Box::new(source),
+    let name = file.display().to_string();
+    let pair = match passphrase {
+        Some(source) => {
+            KeyPair::from_encrypted_pem(&name, &pem, &read_secret("passphrase", source)?)
         }
+        None => KeyPair::from_pem(&name, &pem),
+    };
+    pair.map_err(|source| BootstrapError::Snowflake {
+        connection: connection.name.to_string(),
+        source: Box::new(source),
     })
 }
 
@@ -92,24 +126,24 @@ impl Account for SnowflakeClient {
     }
 }
 
-fn read_password(source: &SecretSource) -> Result<Secret, BootstrapError> {
+fn read_secret(what: &'static str, source: &SecretSource) -> Result<Secret, BootstrapError> {
     let secret = match source {
-        SecretSource::File(file) => read_file("password", file)?,
+        SecretSource::File(file) => read_file(what, file)?,
         SecretSource::Variable(name) => Secret::new(std::env::var(name).map_err(|error| {
             let reason = match error {
                 std::env::VarError::NotPresent => "it is not set",
                 std::env::VarError::NotUnicode(_) => "it is not UTF-8",
             };
             let place = format!("the environment variable {name}");
-            BootstrapError::Secret { what: "password", place, reason: reason.to_owned() }
+            BootstrapError::Secret { what, place, reason: reason.to_owned() }
         })?),
     };
-    // Editors end a file with a line break that is no part of the password.
+    // Editors end a file with a line break that is no part of the secret.
     let trimmed = secret.expose().trim_end_matches(['\r', '\n']);
     if trimmed.is_empty() {
         let place = source.to_string();
         let reason = "it is empty".to_owned();
-        return Err(BootstrapError::Secret { what: "password", place, reason });
+        return Err(BootstrapError::Secret { what, place, reason });
     }
     Ok(Secret::new(trimmed.to_owned()))
 }
@@ -140,7 +174,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("password");
         std::fs::write(&file, content).unwrap();
-        read_password(&SecretSource::File(file))
+        read_secret("password", &SecretSource::File(file))
     }
 
     #[test]
@@ -165,7 +199,7 @@ mod tests {
     #[test]
     fn a_variable_that_is_not_set_is_told_by_its_name() {
         let source = SecretSource::Variable("SNOWFERRY_TEST_UNSET".to_owned());
-        let error = read_password(&source).unwrap_err().to_string();
+        let error = read_secret("password", &source).unwrap_err().to_string();
         assert_eq!(
             error,
             "read the password from the environment variable SNOWFERRY_TEST_UNSET: it is not set"

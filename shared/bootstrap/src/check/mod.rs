@@ -182,18 +182,33 @@ fn skipped_account<'a>(
 
 fn check_credential(connection: &Connection) -> CheckItem {
     match &connection.snowflake.auth {
-        Auth::KeyPair { private_key_file: file } => {
-            let found = format!("key pair in {}", file.display());
-            if is_private(file) {
-                return CheckItem::ok("credential", found);
+        Auth::KeyPair { private_key_file: file, next, .. } => {
+            let also = next.as_ref().map(|next| next.private_key_file.as_path());
+            let mut found = format!("key pair in {}", file.display());
+            if let Some(next) = also {
+                found.push_str(&format!(", the next one in {}", next.display()));
             }
-            CheckItem::warning("credential", format!("{found}, which others may read"))
-                .repair(format!("chmod 600 {}", file.display()))
+            let open = [Some(file.as_path()), also].into_iter().flatten();
+            match open.into_iter().find(|file| !is_private(file)) {
+                None => CheckItem::ok("credential", found),
+                Some(open) => {
+                    CheckItem::warning("credential", format!("{found}, which others may read"))
+                        .repair(format!("chmod 600 {}", open.display()))
+                }
+            }
+        }
+        Auth::AccessToken(source) => {
+            CheckItem::ok("credential", format!("programmatic access token in {source}"))
+        }
+        Auth::OAuth { client_id, client_secret, .. } => {
+            let found = format!("OAuth client {client_id}, its secret in {client_secret}");
+            CheckItem::ok("credential", found)
         }
         Auth::Password(source) => CheckItem::warning("credential", format!("password in {source}"))
             .repair(
-                "Snowflake is ending sign-in by password alone; give the user a public key \
-                 (ALTER USER … SET RSA_PUBLIC_KEY = '…') and name auth: { key_pair: … }",
+                "Snowflake is ending sign-in by password alone, account by account, in 2026; give \
+                 the user a public key (ALTER USER … SET RSA_PUBLIC_KEY = '…') and name \
+                 auth: { key_pair: … }",
             ),
     }
 }

@@ -10,6 +10,7 @@
 
 use std::path::{Path, PathBuf};
 
+mod auth;
 mod connection;
 mod document;
 mod fields;
@@ -21,10 +22,11 @@ mod template;
 #[cfg(test)]
 mod tests;
 
+pub use auth::{Auth, KeyFile, SecretSource};
 pub use connection::{Connection, parse};
 pub use document::Position;
 pub use problem::Problem;
-pub use snowflake::{Auth, SecretSource, SnowflakeSettings};
+pub use snowflake::SnowflakeSettings;
 pub use template::{Template, TemplateTable, render};
 
 use crate::error::BootstrapError;

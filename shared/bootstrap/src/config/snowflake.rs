@@ -1,11 +1,12 @@
 //! The `snowflake` part: which account, as whom, with which credential.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use snowferry_snowflake::SnowflakeError;
-use snowferry_snowflake::client::{Account, Endpoint};
+use snowferry_snowflake::client::{Account, Endpoint, Proxy};
 
-use super::document::{Node, Position, Value};
+use super::auth::{Auth, read_auth};
+use super::document::{Node, Position};
 use super::fields::{Problems, Section, Show, Spot, text};
 use super::problem::Problem;
 
@@ -16,6 +17,8 @@ pub struct SnowflakeSettings {
     pub account: Account,
     /// The account's own host, or a private endpoint or emulator in its place.
     pub endpoint: Endpoint,
+    /// The proxy that requests go through; `None` for what the environment says.
+    pub proxy: Option<Proxy>,
     /// The user.
     pub user: String,
     /// The role that holds the grants.
@@ -26,38 +29,7 @@ pub struct SnowflakeSettings {
     pub auth: Auth,
 }
 
-/// How the user proves itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Auth {
-    /// By a private key in PEM form.
-    KeyPair {
-        /// The file that holds it.
-        private_key_file: PathBuf,
-    },
-    /// By a password.
-    Password(SecretSource),
-}
-
-/// Where a secret is kept. Read when it is needed, never before.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SecretSource {
-    /// In a file of its own.
-    File(PathBuf),
-    /// In an environment variable.
-    Variable(String),
-}
-
-impl std::fmt::Display for SecretSource {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::File(file) => write!(f, "file {}", file.display()),
-            Self::Variable(name) => write!(f, "environment variable {name}"),
-        }
-    }
-}
-
-const FIELDS: &[&str] = &["account", "base_url", "user", "role", "warehouse", "auth"];
-const NOT_HERE: &str = "a secret is never written into this file";
+const FIELDS: &[&str] = &["account", "base_url", "proxy", "user", "role", "warehouse", "auth"];
 
 pub(super) fn read(
     problems: &mut Problems,
@@ -71,6 +43,13 @@ pub(super) fn read(
         Some(spot) => text(problems, spot, Show::KindOnly)
             .and_then(|spot| spot.check(problems, |written| check_base_url(written))),
         None => account.as_ref().and_then(|account| Endpoint::of(account).ok()),
+    };
+    let proxy = match section.field("proxy") {
+        Some(spot) => Some(
+            text(problems, spot, Show::KindOnly)
+                .and_then(|spot| spot.check(problems, |written| check_proxy(written)))?,
+        ),
+        None => None,
     };
     let user =
         required_text(problems, &section, "user", "name the service user, e.g. `user: SNOWFERRY`");
@@ -87,6 +66,7 @@ pub(super) fn read(
     Some(SnowflakeSettings {
         account: account?,
         endpoint: endpoint?,
+        proxy,
         user: user?.value,
         role: role?.value,
         warehouse: warehouse?.value,
@@ -102,69 +82,6 @@ fn required_text(
 ) -> Option<Spot<String>> {
     let spot = section.required(problems, name, repair)?;
     text(problems, spot, Show::Value)
-}
-
-fn read_auth(problems: &mut Problems, spot: Spot<&Node>, folder: &Path) -> Option<Auth> {
-    let section = Section::open(problems, spot, &["key_pair", "password"])?;
-    let here = Spot { at: section.at, path: section.path.clone(), value: () };
-    match (section.field("key_pair"), section.field("password")) {
-        (Some(spot), None) => {
-            let section = Section::open(problems, spot, &["private_key_file"])?;
-            let repair = "name the file that holds the private key (PEM)";
-            let spot = section.required(problems, "private_key_file", repair)?;
-            let file = text(problems, spot, Show::KindOnly)?.check(problems, |written| {
-                if written.contains("-----BEGIN") || written.contains('\n') {
-                    return Err(Problem::new(Position::START, "", NOT_HERE)
-                        .repair("put the key into a file and name the file here"));
-                }
-                Ok(folder.join(written))
-            })?;
-            Some(Auth::KeyPair { private_key_file: file })
-        }
-        (None, Some(spot)) => Some(Auth::Password(read_secret(problems, spot, folder)?)),
-        (Some(_), Some(_)) => {
-            let problem = here.problem("found both key_pair and password");
-            problems.add(problem.repair("keep one of them; key_pair is the better one"));
-            None
-        }
-        (None, None) => {
-            let problem = here.problem("found no way to sign in");
-            problems.add(problem.allowed("one of key_pair, password"));
-            None
-        }
-    }
-}
-
-fn read_secret(problems: &mut Problems, spot: Spot<&Node>, folder: &Path) -> Option<SecretSource> {
-    const ALLOWED: &str = "{ file: PATH } or { env: NAME }";
-    if !matches!(spot.value.value, Value::Map(_)) {
-        problems.add(spot.problem(NOT_HERE).allowed(ALLOWED));
-        return None;
-    }
-    let section = Section::open(problems, spot, &["file", "env"])?;
-    let here = Spot { at: section.at, path: section.path.clone(), value: () };
-    match (section.field("file"), section.field("env")) {
-        (Some(spot), None) => {
-            let file = text(problems, spot, Show::KindOnly)?;
-            Some(SecretSource::File(folder.join(file.value)))
-        }
-        (None, Some(spot)) => {
-            let name = text(problems, spot, Show::KindOnly)?.check(problems, |name| {
-                let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_';
-                if name.chars().all(allowed) && !name.starts_with(|c: char| c.is_ascii_digit()) {
-                    return Ok(name.clone());
-                }
-                let problem = Problem::new(Position::START, "", "this is no variable's name");
-                Err(problem.allowed("letters, digits and _, not beginning with a digit"))
-            })?;
-            Some(SecretSource::Variable(name))
-        }
-        _ => {
-            problems
-                .add(here.problem("found not exactly one place of the secret").allowed(ALLOWED));
-            None
-        }
-    }
 }
 
 /// Refuses what cannot be an account identifier before anything is sent anywhere.
@@ -186,8 +103,17 @@ fn check_base_url(written: &str) -> Result<Endpoint, Problem> {
     })
 }
 
+/// Refuses what is no plain address of a proxy. The text itself is not shown, as above.
+fn check_proxy(written: &str) -> Result<Proxy, Problem> {
+    Proxy::new(written).map_err(|error| {
+        Problem::new(Position::START, "", reason(error))
+            .allowed("http://HOST:PORT or https://HOST:PORT")
+            .repair("a proxy that wants a password is named by the variable HTTPS_PROXY instead")
+    })
+}
+
 /// Returns why the client refuses a setting, without saying which: the problem's path does.
-fn reason(error: SnowflakeError) -> String {
+pub(super) fn reason(error: SnowflakeError) -> String {
     match error {
         SnowflakeError::Request { reason, .. } => reason,
         other => other.to_string(),

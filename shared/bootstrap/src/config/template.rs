@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::snowflake::{Auth, SecretSource};
+use super::auth::{Auth, SecretSource};
 
 /// What `snowferry init` fills into the file.
 #[derive(Clone, Debug)]
@@ -49,16 +49,7 @@ pub fn render(template: &Template) -> String {
         Some(url) => format!("  base_url: {}\n", quoted(url)),
         None => "  # base_url: https://…   only for a private endpoint or an emulator\n".to_owned(),
     };
-    let auth = match &template.auth {
-        Auth::KeyPair { private_key_file } => {
-            let file = quoted(&private_key_file.display().to_string());
-            format!("key_pair: {{ private_key_file: {file} }}")
-        }
-        Auth::Password(SecretSource::File(file)) => {
-            format!("password: {{ file: {} }}", quoted(&file.display().to_string()))
-        }
-        Auth::Password(SecretSource::Variable(name)) => format!("password: {{ env: {name} }}"),
-    };
+    let auth = rendered_auth(&template.auth);
     // Writing into a String cannot fail.
     let _ = write!(
         out,
@@ -76,7 +67,12 @@ pub fn render(template: &Template) -> String {
          \x20 role: {}\n\
          \x20 warehouse: {}\n\
          \x20 # A secret is never in this file. Paths count from this file's folder.\n\
-         \x20 # Instead of a key pair: password: {{ file: PATH }} or password: {{ env: NAME }}\n\
+         \x20 # An encrypted key: key_pair: {{ private_key_file: PATH, passphrase: {{ file: PATH }} }};\n\
+         \x20 # while the key is being rotated, also next: {{ private_key_file: PATH }}.\n\
+         \x20 # Instead of a key pair, a secret by {{ file: PATH }} or {{ env: NAME }}:\n\
+         \x20 #   access_token: {{ file: PATH }}\n\
+         \x20 #   oauth: {{ token_endpoint: https://…, client_id: …, client_secret: {{ file: PATH }} }}\n\
+         \x20 #   password: {{ env: NAME }}   (ending at Snowflake in 2026)\n\
          \x20 auth: {{ {auth} }}\n\
          \n\
          # Where the Delta tables are kept; by default in the data folder.\n\
@@ -101,6 +97,43 @@ pub fn render(template: &Template) -> String {
         render_table(&mut out, table);
     }
     out
+}
+
+fn rendered_auth(auth: &Auth) -> String {
+    let key = |file: &std::path::Path, passphrase: &Option<SecretSource>| {
+        let file = quoted(&file.display().to_string());
+        let passphrase = passphrase.as_ref().map(rendered_secret);
+        let passphrase = passphrase.map(|place| format!(", passphrase: {place}"));
+        format!("private_key_file: {file}{}", passphrase.unwrap_or_default())
+    };
+    match auth {
+        Auth::KeyPair { private_key_file, passphrase, next } => {
+            let next = next.as_ref().map(|next| {
+                format!(", next: {{ {} }}", key(&next.private_key_file, &next.passphrase))
+            });
+            let first = key(private_key_file, passphrase);
+            format!("key_pair: {{ {first}{} }}", next.unwrap_or_default())
+        }
+        Auth::AccessToken(place) => format!("access_token: {}", rendered_secret(place)),
+        Auth::OAuth { token_endpoint, client_id, client_secret, scope } => {
+            let scope = scope.as_ref().map(|scope| format!(", scope: {}", quoted(scope)));
+            format!(
+                "oauth: {{ token_endpoint: {}, client_id: {}, client_secret: {}{} }}",
+                quoted(token_endpoint),
+                quoted(client_id),
+                rendered_secret(client_secret),
+                scope.unwrap_or_default()
+            )
+        }
+        Auth::Password(place) => format!("password: {}", rendered_secret(place)),
+    }
+}
+
+fn rendered_secret(place: &SecretSource) -> String {
+    match place {
+        SecretSource::File(file) => format!("{{ file: {} }}", quoted(&file.display().to_string())),
+        SecretSource::Variable(name) => format!("{{ env: {name} }}"),
+    }
 }
 
 fn render_table(out: &mut String, table: &TemplateTable) {

@@ -4,7 +4,7 @@
 //! `snowflakecomputing.com` (or `.cn`) that was put together here, or to a base URL that was given
 //! openly for the emulator or a private endpoint.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use url::{Host, Url};
@@ -33,6 +33,12 @@ impl Account {
     #[must_use]
     pub fn name(&self) -> String {
         self.labels.first().map(|label| label.to_ascii_uppercase()).unwrap_or_default()
+    }
+
+    /// Returns whether the account is reached through a private endpoint of its cloud.
+    #[must_use]
+    pub fn is_private_link(&self) -> bool {
+        self.private_link
     }
 
     /// Returns the host. Underscores of the account become hyphens, as its certificate has it.
@@ -100,7 +106,7 @@ impl FromStr for Account {
         };
         let reserved = labels.first().is_some_and(|first| {
             ["privatelink", "localhost"].iter().any(|word| first.eq_ignore_ascii_case(word))
-                || first.bytes().all(|byte| byte.is_ascii_digit())
+                || !first.starts_with(|first: char| first.is_ascii_alphabetic())
                 || first.to_ascii_lowercase().starts_with("xn--")
         });
         if !known || reserved {
@@ -190,6 +196,16 @@ impl Endpoint {
         self.overridden
     }
 
+    /// Returns whether requests stay on this machine.
+    pub(super) fn is_loopback(&self) -> bool {
+        self.base.host().is_some_and(|host| is_loopback(&host))
+    }
+
+    /// Returns the scheme, for storage on the host of an openly given base URL.
+    pub(super) fn scheme(&self) -> &str {
+        self.base.scheme()
+    }
+
     /// Returns host and port, for messages.
     #[must_use]
     pub fn host(&self) -> String {
@@ -206,12 +222,12 @@ impl Endpoint {
         url
     }
 
-    /// Parses a link to a result chunk; only storage of the known clouds over TLS, or the host of
-    /// an openly given base URL.
-    pub(super) fn chunk_url(&self, text: &str) -> Result<Url, SnowflakeError> {
+    /// Parses a link to a result chunk or a stage; only storage of the known clouds over TLS, or
+    /// the host of an openly given base URL.
+    pub(super) fn storage_url(&self, step: &str, text: &str) -> Result<Url, SnowflakeError> {
         let refuse = || SnowflakeError::Protocol {
-            step: "fetch a result chunk".to_owned(),
-            reason: "its link leads to a host that is no result storage".to_owned(),
+            step: step.to_owned(),
+            reason: "its link leads to a host that is no storage of Snowflake".to_owned(),
         };
         let url = Url::parse(text).map_err(|_| refuse())?;
         if !url.username().is_empty() || url.password().is_some() {
@@ -227,7 +243,8 @@ impl Endpoint {
     }
 }
 
-/// Hosts that keep results: S3, Azure Blob, Google Cloud Storage, and Snowflake's own proxies.
+/// Hosts that keep results and stages: S3, Azure Blob, Google Cloud Storage, and Snowflake's own
+/// proxies.
 const STORAGE_SUFFIXES: [&str; 7] = [
     ".amazonaws.com",
     ".amazonaws.com.cn",
@@ -237,6 +254,51 @@ const STORAGE_SUFFIXES: [&str; 7] = [
     ".snowflakecomputing.com",
     ".snowflakecomputing.cn",
 ];
+
+/// Returns whether client credentials may be sent to this token endpoint.
+pub(super) fn is_token_host(url: &Url) -> bool {
+    let Some(host) = url.host() else { return false };
+    let scheme = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&host));
+    let bare = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
+    scheme && bare && !is_never_ours(&host)
+}
+
+/// Hosts that must be at public addresses: the account's own, and all storage.
+pub(super) const GUARDED_SUFFIXES: [&str; 7] = STORAGE_SUFFIXES;
+
+/// A proxy that all requests go through: `http://HOST:PORT` or `https://HOST:PORT`.
+///
+/// One that wants a password is named by the variable `HTTPS_PROXY` instead, so that the password
+/// is in no connection file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proxy(Url);
+
+impl Proxy {
+    /// Takes the URL of a proxy.
+    ///
+    /// # Errors
+    /// [`SnowflakeError::Request`] for a URL with more than scheme, host and port.
+    pub fn new(text: &str) -> Result<Self, SnowflakeError> {
+        let refuse = |reason: &str| SnowflakeError::Request {
+            object: "the proxy".to_owned(),
+            reason: reason.to_owned(),
+        };
+        let url = Url::parse(text).map_err(|_| refuse("it is no URL"))?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(refuse("its user and password do not belong here; use HTTPS_PROXY"));
+        }
+        let bare = url.query().is_none() && url.fragment().is_none() && url.path() == "/";
+        let host = url.host().ok_or_else(|| refuse("it has no host"))?;
+        if !bare || !matches!(url.scheme(), "http" | "https") || is_never_ours(&host) {
+            return Err(refuse("only http or https, a host and a port are allowed"));
+        }
+        Ok(Self(url))
+    }
+
+    pub(super) fn url(&self) -> &Url {
+        &self.0
+    }
+}
 
 fn is_loopback(host: &Host<&str>) -> bool {
     match host {
@@ -251,7 +313,7 @@ fn is_never_ours(host: &Host<&str>) -> bool {
     let address = match host {
         Host::Domain(_) => return false,
         Host::Ipv4(address) => IpAddr::V4(*address),
-        Host::Ipv6(address) => match address.to_ipv4_mapped() {
+        Host::Ipv6(address) => match embedded_v4(*address) {
             Some(mapped) => IpAddr::V4(mapped),
             None => IpAddr::V6(*address),
         },
@@ -261,4 +323,12 @@ fn is_never_ours(host: &Host<&str>) -> bool {
         IpAddr::V6(v6) => v6.is_unicast_link_local(),
     };
     link_local || address.is_unspecified() || address.is_multicast()
+}
+
+/// Returns the IPv4 address that an IPv6 one stands for: mapped, or translated (RFC 6052).
+pub(super) fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let [a, b, c, d, e, f, high, low] = address.segments();
+    let translated = [a, b, c, d, e, f] == [0x64, 0xff9b, 0, 0, 0, 0];
+    let bits = (u32::from(high) << 16) | u32::from(low);
+    address.to_ipv4_mapped().or_else(|| translated.then(|| Ipv4Addr::from(bits)))
 }

@@ -110,10 +110,13 @@ impl OpenResult {
         decoder: &Decoder,
         permit: &Mutex<Option<Permit>>,
     ) -> Result<Fetched, SnowflakeError> {
+        self.session.keep_alive().await;
         let links = self.result();
         let link = links.chunks.get(index).ok_or_else(|| protocol(format!("no chunk {index}")))?;
-        let url = self.session.http.endpoint.chunk_url(&link.url)?;
-        let expected = usize::try_from(link.piece.compressed_bytes).unwrap_or(usize::MAX);
+        let url = self.session.http.endpoint.storage_url(STEP, &link.url)?;
+        // Storage may send it inflated.
+        let expected = link.piece.compressed_bytes.max(link.piece.uncompressed_bytes);
+        let expected = usize::try_from(expected).unwrap_or(usize::MAX);
         let fetch = self.session.http.fetch(url, links.headers.clone(), expected, self.timeout);
         let (status, body) = fetch.await?;
         if !status.is_success() {
@@ -237,6 +240,18 @@ impl Budget {
     }
 }
 
+/// Reads a body of which nothing was announced and returns its rows.
+pub(super) fn decoded_rows(
+    arrow: bool,
+    decoder: Decoder,
+    body: Bytes,
+) -> Result<usize, SnowflakeError> {
+    let piece = Piece { rows: 0, compressed_bytes: 0, uncompressed_bytes: 0 };
+    let job =
+        Job { what: "a body".to_owned(), query: QueryId(String::new()), piece, arrow, decoder };
+    Ok(job.read(body)?.iter().map(RecordBatch::num_rows).sum())
+}
+
 /// What turns one body into batches, on a blocking thread.
 struct Job {
     what: String,
@@ -248,9 +263,14 @@ struct Job {
 
 impl Job {
     fn run(&self, body: Bytes) -> Result<Vec<RecordBatch>, SnowflakeError> {
+        self.checked(self.read(body)?)
+    }
+
+    fn read(&self, body: Bytes) -> Result<Vec<RecordBatch>, SnowflakeError> {
         let plain = if gzip::is_gzip(&body) {
             let hint = usize::try_from(self.piece.uncompressed_bytes).unwrap_or(usize::MAX);
-            let plain = gzip::inflate(&body, hint);
+            let limit = gzip::limit(self.piece.uncompressed_bytes, body.len());
+            let plain = gzip::inflate(&body, hint, limit);
             drop(body);
             plain.map_err(|reason| protocol(reason.to_owned()))?
         } else {
@@ -265,7 +285,7 @@ impl Job {
             return Err(protocol("the body is no result chunk".to_owned()));
         }
         if self.arrow {
-            return self.checked(self.decoder.arrow_stream(Buffer::from_vec(plain))?);
+            return self.decoder.arrow_stream(Buffer::from_vec(plain));
         }
         // The rows of a JSON chunk come without the outer brackets.
         let mut rows = Vec::with_capacity(plain.len() + 2);
@@ -273,7 +293,7 @@ impl Job {
         rows.extend_from_slice(&plain);
         rows.push(b']');
         drop(plain);
-        self.checked(vec![self.decoder.json_rows(&rows)?])
+        Ok(vec![self.decoder.json_rows(&rows)?])
     }
 
     fn checked(&self, batches: Vec<RecordBatch>) -> Result<Vec<RecordBatch>, SnowflakeError> {

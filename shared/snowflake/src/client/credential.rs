@@ -1,15 +1,21 @@
-//! Secrets and what is proved with them: a password, or a key pair that signs short-lived tokens.
+//! Secrets and what is proved with them: a key pair that signs short-lived tokens, an access token,
+//! an OAuth client, or a password.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use rsa::pkcs1::DecodeRsaPrivateKey;
-use rsa::pkcs8::{DecodePrivateKey, EncodePrivateKey, EncodePublicKey, LineEnding};
+use rsa::pkcs8::der::pem::PemLabel;
+use rsa::pkcs8::{
+    DecodePrivateKey, EncodePrivateKey, EncodePublicKey, EncryptedPrivateKeyInfo, LineEnding,
+    SecretDocument,
+};
 use rsa::traits::PublicKeyParts;
 use rsa::{Pkcs1v15Sign, RsaPrivateKey};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::account::Account;
+use super::oauth::OAuthClient;
 use crate::SnowflakeError;
 
 /// How long a sign-in token is valid. Snowflake accepts up to an hour; the drivers use a minute.
@@ -55,19 +61,39 @@ impl std::fmt::Debug for Secret {
 
 /// What a connection signs in with.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Credential {
-    /// An RSA key whose public half the user has at Snowflake.
+    /// An RSA key whose public half the user has at Snowflake; perhaps the next one too.
     KeyPair(KeyPair),
+    /// A programmatic access token of the user.
+    AccessToken(Secret),
+    /// A client at the customer's identity provider, trusted by a security integration.
+    OAuth(OAuthClient),
     /// A password. Snowflake is ending single-factor passwords.
     Password(Secret),
 }
 
-/// An RSA private key.
+impl Credential {
+    /// Returns what the operator should know about this way to sign in, if anything.
+    #[must_use]
+    pub fn warning(&self) -> Option<&'static str> {
+        match self {
+            Self::Password(_) => Some(
+                "sign-in by password alone is ending: Snowflake refuses it account by account \
+                 from August to October 2026; make a key with `snowferry keygen`",
+            ),
+            _ => None,
+        }
+    }
+}
+
+/// An RSA private key, and the one that follows it while a rotation is under way.
 #[derive(Clone)]
 pub struct KeyPair {
     key: Box<RsaPrivateKey>,
     public_key: String,
     fingerprint: String,
+    next: Option<Box<Self>>,
 }
 
 impl std::fmt::Debug for KeyPair {
@@ -98,23 +124,19 @@ impl KeyPair {
     /// Reads an unencrypted private key in PEM, PKCS#8 or PKCS#1. `name` says where it came from.
     ///
     /// # Errors
-    /// [`SnowflakeError::Credential`] for an encrypted key (with the command that decrypts it),
-    /// anything that is no RSA private key, or a key of less than 2048 bits.
+    /// [`SnowflakeError::Credential`] for an encrypted key, anything that is no RSA private key,
+    /// or a key of less than 2048 bits.
     pub fn from_pem(name: &str, pem: &Secret) -> Result<Self, SnowflakeError> {
-        let refuse = |reason: &str| SnowflakeError::Credential {
-            name: name.to_owned(),
-            reason: reason.to_owned(),
-        };
         let text = pem.expose().trim();
         if text.contains("ENCRYPTED") {
             return Err(refuse(
-                "the private key is encrypted; decrypt it with \
-                 `openssl pkcs8 -topk8 -nocrypt -in encrypted.p8 -out key.p8` \
-                 and keep the result where only Snowferry can read it",
+                name,
+                "the private key is encrypted; name its passphrase in the connection file, as \
+                 `key_pair: { private_key_file: PATH, passphrase: { file: PATH } }`",
             ));
         }
         if text.contains("PUBLIC KEY") {
-            return Err(refuse("it is the public key; the private key is needed"));
+            return Err(refuse(name, "it is the public key; the private key is needed"));
         }
         let key = if text.contains("BEGIN RSA PRIVATE KEY") {
             RsaPrivateKey::from_pkcs1_pem(text).ok()
@@ -122,18 +144,74 @@ impl KeyPair {
             RsaPrivateKey::from_pkcs8_pem(text).ok()
         };
         let key = key.ok_or_else(|| {
-            refuse("it is no RSA private key in PEM (BEGIN PRIVATE KEY or BEGIN RSA PRIVATE KEY)")
+            refuse(
+                name,
+                "it is no RSA private key in PEM (BEGIN PRIVATE KEY or BEGIN RSA PRIVATE KEY)",
+            )
         })?;
+        Self::of(name, key)
+    }
+
+    /// Reads a private key in PKCS#8 PEM that is encrypted with a passphrase (PBES2 with AES or
+    /// triple DES, as `openssl pkcs8 -topk8` writes it). An unencrypted key is taken as it is.
+    ///
+    /// # Errors
+    /// [`SnowflakeError::Credential`] for another passphrase, for a key that is encrypted in the
+    /// older form of PKCS#1 (with the command that converts it), and as [`KeyPair::from_pem`].
+    pub fn from_encrypted_pem(
+        name: &str,
+        pem: &Secret,
+        passphrase: &Secret,
+    ) -> Result<Self, SnowflakeError> {
+        let text = pem.expose().trim();
+        if text.contains("Proc-Type:") {
+            return Err(refuse(
+                name,
+                "it is encrypted in the older form of PKCS#1; convert it with \
+                 `openssl pkcs8 -topk8 -v2 aes-256-cbc -in old.pem -out key.p8`",
+            ));
+        }
+        if !text.contains("BEGIN ENCRYPTED PRIVATE KEY") {
+            return Self::from_pem(name, pem);
+        }
+        let sealed = SecretDocument::from_pem(text)
+            .ok()
+            .filter(|(label, _)| *label == EncryptedPrivateKeyInfo::PEM_LABEL);
+        let (_, sealed) = sealed.ok_or_else(|| refuse(name, "it is no whole PEM"))?;
+        let sealed = EncryptedPrivateKeyInfo::try_from(sealed.as_bytes())
+            .map_err(|_| refuse(name, "it is encrypted in a way that is not known; use AES-256"))?;
+        let opened = sealed.decrypt(passphrase.expose()).map_err(|_| {
+            refuse(name, "the passphrase does not open it, or its cipher is not known")
+        })?;
+        let key = RsaPrivateKey::from_pkcs8_der(opened.as_bytes())
+            .map_err(|_| refuse(name, "it holds no RSA private key"))?;
+        Self::of(name, key)
+    }
+
+    /// Adds the key that follows this one. A sign-in that one of them is refused at tries the
+    /// other, so that a rotation at Snowflake breaks no run.
+    #[must_use]
+    pub fn with_next(mut self, next: Self) -> Self {
+        self.next = Some(Box::new(next));
+        self
+    }
+
+    pub(super) fn next(&self) -> Option<&Self> {
+        self.next.as_deref()
+    }
+
+    fn of(name: &str, key: RsaPrivateKey) -> Result<Self, SnowflakeError> {
         if key.size() * 8 < KEY_MIN_BITS {
             return Err(refuse(
+                name,
                 "the key has less than 2048 bits; make one with `snowferry keygen`",
             ));
         }
         let spki = key.to_public_key().to_public_key_der();
-        let spki = spki.map_err(|_| refuse("its public key cannot be encoded"))?;
+        let spki = spki.map_err(|_| refuse(name, "its public key cannot be encoded"))?;
         let fingerprint = format!("SHA256:{}", STANDARD.encode(Sha256::digest(spki.as_bytes())));
         let public_key = STANDARD.encode(spki.as_bytes());
-        Ok(Self { key: Box::new(key), public_key, fingerprint })
+        Ok(Self { key: Box::new(key), public_key, fingerprint, next: None })
     }
 
     /// Returns the public key as RSA_PUBLIC_KEY takes it: the PEM's body on one line.
@@ -175,4 +253,8 @@ impl KeyPair {
             })?;
         Ok(Secret::new(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))))
     }
+}
+
+fn refuse(name: &str, reason: &str) -> SnowflakeError {
+    SnowflakeError::Credential { name: name.to_owned(), reason: reason.to_owned() }
 }

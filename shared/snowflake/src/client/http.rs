@@ -5,6 +5,8 @@
 //! deadline. Redirects are not followed.
 
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -13,13 +15,21 @@ use reqwest::{Method, StatusCode};
 use url::Url;
 use uuid::Uuid;
 
+use super::ClientOptions;
 use super::account::Endpoint;
 use super::credential::Secret;
 use super::gzip;
+use super::resolver::{Guard, not_public};
 use crate::SnowflakeError;
 
 /// The longest reply that is read; a chunk list of a million entries stays below it.
 const REPLY_MAX_BYTES: usize = 1 << 30;
+
+/// No answer of a token endpoint is longer.
+const FORM_MAX_BYTES: usize = 1 << 20;
+
+/// The time that a token endpoint may take.
+const FORM_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How often and how long one request is tried again.
 #[derive(Clone, Debug)]
@@ -92,6 +102,23 @@ pub(super) struct Call<'a> {
     pub(super) body: Body<'a>,
     pub(super) request_id: Uuid,
     pub(super) timeout: Duration,
+    /// Set while an attempt may have reached the server and no answer to it came; it stays set
+    /// when the answer is lost, or when nobody waits for it any more.
+    pub(super) unanswered: Option<&'a AtomicBool>,
+}
+
+impl Call<'_> {
+    /// Notes that an attempt begins. Returns whether an earlier one was lost.
+    fn begins(&self) -> bool {
+        self.unanswered.is_some_and(|unanswered| unanswered.swap(true, Ordering::Relaxed))
+    }
+
+    /// Notes that this attempt was answered, or never left.
+    fn is_settled(&self, earlier_lost: bool) {
+        if let Some(unanswered) = self.unanswered {
+            unanswered.store(earlier_lost, Ordering::Relaxed);
+        }
+    }
 }
 
 /// What a request carries.
@@ -121,19 +148,36 @@ pub(super) struct Http {
 }
 
 impl Http {
-    pub(super) fn new(endpoint: Endpoint, retry: RetryRules) -> Result<Self, SnowflakeError> {
-        let client = reqwest::Client::builder()
+    pub(super) fn new(options: &ClientOptions) -> Result<Self, SnowflakeError> {
+        let endpoint = options.endpoint.clone();
+        let refused = |error: reqwest::Error| SnowflakeError::Unreachable {
+            host: options.endpoint.host(),
+            step: "set up TLS".to_owned(),
+            source: Box::new(error.without_url()),
+        };
+        let mut builder = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(Duration::from_secs(10))
             .read_timeout(Duration::from_secs(75))
-            .user_agent(concat!("Snowferry/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| SnowflakeError::Unreachable {
-                host: endpoint.host(),
-                step: "set up TLS".to_owned(),
-                source: Box::new(error),
-            })?;
-        Ok(Self { client, endpoint, retry })
+            .user_agent(concat!("Snowferry/", env!("CARGO_PKG_VERSION")));
+        if endpoint.is_loopback() {
+            builder = builder.no_proxy();
+        } else if let Some(proxy) = &options.proxy {
+            builder = builder.proxy(reqwest::Proxy::all(proxy.url().clone()).map_err(refused)?);
+        }
+        if !endpoint.is_override() && !options.account.is_private_link() {
+            builder = builder.dns_resolver(Arc::new(Guard::new()));
+        }
+        let client = builder.build().map_err(refused)?;
+        Ok(Self { client, endpoint, retry: options.retry.clone() })
+    }
+
+    /// Returns whether an error is one that may pass.
+    fn again<T>(error: SnowflakeError) -> Attempt<T> {
+        match error {
+            error @ SnowflakeError::NotPublic { .. } => Attempt::Done(Err(error)),
+            error => Attempt::Again(error),
+        }
     }
 
     /// Sends a request; 5xx, 408, 429 and broken connections are tried again.
@@ -180,24 +224,64 @@ impl Http {
                 Err(error) => return Attempt::Done(Err(error)),
             },
         };
+        let earlier_lost = call.begins();
         let response = match request.send().await {
             Ok(response) => response,
-            Err(error) => return Attempt::Again(self.unreachable(call.step, error)),
+            Err(error) => {
+                // Without a connection nothing was sent.
+                if error.is_connect() {
+                    call.is_settled(earlier_lost);
+                }
+                return Self::again(self.unreachable(call.step, error));
+            }
         };
         let status = response.status();
         if is_passing(status) {
             return Attempt::Again(status_error(call.step, status));
         }
         let date_s = response.headers().get(DATE).and_then(http_date);
-        match self.body(response, call.step, 0).await {
+        match self.body(response, call.step, 0, REPLY_MAX_BYTES).await {
             Ok(body) => {
+                call.is_settled(earlier_lost);
                 Attempt::Done(inflated(body, call.step).map(|body| Reply { status, body, date_s }))
             }
             Err(error) => Attempt::Again(error),
         }
     }
 
-    /// Fetches a presigned link once: with the given headers and never an Authorization.
+    /// Posts a form to a server that is not the account, with its own headers.
+    pub(super) async fn post_form(
+        &self,
+        step: &'static str,
+        url: &Url,
+        headers: HeaderMap,
+        form: Secret,
+    ) -> Result<(StatusCode, Bytes), SnowflakeError> {
+        let once = |_| async {
+            let request = self.client.post(url.clone()).headers(headers.clone());
+            let request = request
+                .timeout(FORM_TIMEOUT)
+                .header(ACCEPT, "application/json")
+                .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .body(form.expose().to_owned());
+            let response = match request.send().await {
+                Ok(response) => response,
+                Err(error) => return Self::again(self.unreachable(step, error)),
+            };
+            let status = response.status();
+            if is_passing(status) {
+                return Attempt::Again(status_error(step, status));
+            }
+            match self.body(response, step, 0, FORM_MAX_BYTES).await {
+                Ok(body) => Attempt::Done(Ok((status, body))),
+                Err(error) => Attempt::Again(error),
+            }
+        };
+        self.retry.run(once).await
+    }
+
+    /// Fetches a presigned link once: with the given headers and never an Authorization. A body
+    /// that is much longer than announced is given up: it is something else.
     pub(super) async fn fetch(
         &self,
         url: Url,
@@ -212,7 +296,8 @@ impl Http {
         if !status.is_success() {
             return Ok((status, Bytes::new()));
         }
-        Ok((status, self.body(response, STEP, expected_bytes).await?))
+        let limit = gzip::limit(u64::try_from(expected_bytes).unwrap_or(u64::MAX), 0);
+        Ok((status, self.body(response, STEP, expected_bytes, limit).await?))
     }
 
     async fn body(
@@ -220,17 +305,19 @@ impl Http {
         mut response: reqwest::Response,
         step: &str,
         expected_bytes: usize,
+        limit: usize,
     ) -> Result<Bytes, SnowflakeError> {
+        let limit = limit.min(REPLY_MAX_BYTES);
         let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
-        let capacity = announced.unwrap_or(expected_bytes).min(REPLY_MAX_BYTES / 8);
+        let capacity = announced.unwrap_or(expected_bytes).min(limit).min(REPLY_MAX_BYTES / 8);
         let mut body = Vec::with_capacity(capacity);
         while let Some(piece) =
             response.chunk().await.map_err(|error| self.unreachable(step, error))?
         {
-            if body.len() + piece.len() > REPLY_MAX_BYTES {
+            if body.len() + piece.len() > limit {
                 return Err(SnowflakeError::Protocol {
                     step: step.to_owned(),
-                    reason: "the reply is longer than 1 GiB".to_owned(),
+                    reason: format!("the reply is longer than {limit} bytes"),
                 });
             }
             body.extend_from_slice(&piece);
@@ -238,7 +325,25 @@ impl Http {
         Ok(body.into())
     }
 
+    /// Puts a body to cloud storage, once, with headers that carry their own permission.
+    pub(super) async fn put(
+        &self,
+        step: &str,
+        url: Url,
+        headers: HeaderMap,
+        body: reqwest::Body,
+        timeout: Duration,
+    ) -> Result<StatusCode, SnowflakeError> {
+        let request = self.client.put(url).headers(headers).timeout(timeout).body(body);
+        let response = request.send().await.map_err(|error| self.unreachable(step, error))?;
+        Ok(response.status())
+    }
+
     fn unreachable(&self, step: &str, error: reqwest::Error) -> SnowflakeError {
+        if let Some(found) = not_public(&error) {
+            let (host, address) = (found.host.clone(), found.address.to_string());
+            return SnowflakeError::NotPublic { host, address };
+        }
         // A link is a secret: its query is the permission to read.
         let host = error.url().and_then(|url| url.host_str().map(str::to_owned));
         SnowflakeError::Unreachable {
@@ -274,7 +379,8 @@ fn inflated(body: Bytes, step: &str) -> Result<Bytes, SnowflakeError> {
     if !gzip::is_gzip(&body) {
         return Ok(body);
     }
-    gzip::inflate(&body, body.len().saturating_mul(8)).map(Bytes::from).map_err(|reason| {
+    let limit = gzip::limit(0, body.len());
+    gzip::inflate(&body, body.len().saturating_mul(8), limit).map(Bytes::from).map_err(|reason| {
         SnowflakeError::Protocol { step: step.to_owned(), reason: reason.to_owned() }
     })
 }

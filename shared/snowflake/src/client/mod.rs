@@ -1,35 +1,48 @@
 //! The driver protocol over HTTPS: a [`Source`](crate::Source) that is a real Snowflake account.
 //!
-//! Reading order: [`account`](Account) (where requests go), `credential` (what they prove), `http`
-//! (how often they are tried), `session` (how long they are valid), `sql` (what they say),
-//! `statement` (what is answered), `chunks` (the rows), `source` and `facts` (what others use).
+//! Reading order: [`account`](Account) (where requests go), `credential` and `oauth` (what they
+//! prove), `http` (how often they are tried), `session` and `sign_in` (how long they are valid),
+//! `sql` and `binds` (what they say), `statement` (what is answered), `conversation` (statements
+//! that belong together), `upload` (files into a stage), `chunks` (the rows), `source` and `facts` (what others use).
 //!
 //! The protocol is what Snowflake's own open-source drivers speak. **Invariants:** one retry
 //! layer; every status and every row count is checked; a statement is never run twice for one
 //! result; secrets (password, key, tokens, presigned links) are in no message, log or `Debug`.
 
 mod account;
+mod answer;
+mod binds;
 mod chunks;
+#[cfg_attr(not(test), expect(dead_code, reason = "for the engine that writes"))]
+mod conversation;
 mod credential;
 mod facts;
 mod gzip;
+pub mod hostile;
 mod http;
+mod oauth;
+mod resolver;
 mod session;
+mod sign_in;
 mod source;
 mod sql;
 mod statement;
+#[cfg_attr(not(test), expect(dead_code, reason = "for the engine that writes"))]
+mod upload;
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::{QueryId, SnowflakeError};
 use chunks::OpenResult;
-use session::Session;
+use conversation::Conversation;
+use session::{Session, WhenGone};
 
-pub use account::{Account, Endpoint};
+pub use account::{Account, Endpoint, Proxy};
 pub use credential::{Credential, KeyPair, Secret};
 pub use facts::{CursorCandidate, Grant, SessionFacts, TableSummary, cursor_candidates};
 pub use http::RetryRules;
+pub use oauth::OAuthClient;
 pub use sql::Scope;
 
 /// Results whose links are kept for further reads.
@@ -45,6 +58,8 @@ pub struct ClientOptions {
     pub account: Account,
     /// Where it answers.
     pub endpoint: Endpoint,
+    /// The proxy of all requests; the environment's (`HTTPS_PROXY`, `NO_PROXY`) if `None`.
+    pub proxy: Option<Proxy>,
     /// The user.
     pub user: String,
     /// What the user proves itself with.
@@ -63,6 +78,9 @@ pub struct ClientOptions {
     pub download_budget_bytes: u64,
     /// The time one chunk may take.
     pub chunk_timeout: Duration,
+    /// After this long without a request, a read tells the server that its session is in use. A
+    /// session token lives for an hour, the master token that renews it for four.
+    pub heartbeat_every: Duration,
     /// How requests are tried again.
     pub retry: RetryRules,
 }
@@ -82,6 +100,7 @@ impl ClientOptions {
         Ok(Self {
             endpoint: Endpoint::of(&account)?,
             account,
+            proxy: None,
             user: user.into(),
             credential,
             role: None,
@@ -91,6 +110,7 @@ impl ClientOptions {
             chunk_size_mb: Some(48),
             download_budget_bytes: 64 << 20,
             chunk_timeout: Duration::from_secs(120),
+            heartbeat_every: Duration::from_secs(900),
             retry: RetryRules::default(),
         })
     }
@@ -115,8 +135,17 @@ impl SnowflakeClient {
             open_results: Arc::default(),
             download_budget_bytes: options.download_budget_bytes,
             chunk_timeout: options.chunk_timeout,
-            session: Arc::new(Session::new(options)?),
+            session: Arc::new(Session::new(options, WhenGone::BeginAnew)?),
         })
+    }
+}
+
+impl SnowflakeClient {
+    /// Begins a session of its own for statements that belong together; the sign-in happens with
+    /// the first of them.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the engine that writes"))]
+    fn converse(&self) -> Conversation {
+        Conversation::new(self.session.beside(WhenGone::Fail))
     }
 }
 

@@ -8,15 +8,22 @@ use snowferry_model::types::SnowflakeType;
 use snowferry_model::watermark::{Lookback, LowerEdge, Watermark, Window};
 
 use super::ClientOptions;
+use super::binds::Bind;
 use crate::{ProfileRequest, ReadRequest, SnowflakeError};
+
+mod stage;
+
+#[cfg(test)]
+pub(super) use stage::Stage;
+pub(super) use stage::{StageFile, put};
 
 const SECONDS_PER_DAY: u64 = 86_400;
 
 /// One statement with its binds, in the order of its question marks.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Statement {
     pub(super) text: String,
-    pub(super) binds: Vec<String>,
+    pub(super) binds: Vec<Bind>,
     /// Marks the statement in the server's history, in place of the session's tag.
     pub(super) tag: Option<String>,
 }
@@ -28,7 +35,9 @@ impl Statement {
 }
 
 /// What a session fixes, so that no account or user default changes a result or a text.
-pub(super) fn session_parameters(options: &ClientOptions) -> Value {
+///
+/// In a session whose statements belong together, a statement ends when its client has vanished.
+pub(super) fn session_parameters(options: &ClientOptions, pinned: bool) -> Value {
     let mut parameters = json!({
         "CLIENT_VALIDATE_DEFAULT_PARAMETERS": true,
         "TIMEZONE": "UTC",
@@ -48,7 +57,7 @@ pub(super) fn session_parameters(options: &ClientOptions) -> Value {
         "QUOTED_IDENTIFIERS_IGNORE_CASE": false,
         "AUTOCOMMIT": true,
         // A detached statement is read later, by another process if need be.
-        "ABORT_DETACHED_QUERY": false,
+        "ABORT_DETACHED_QUERY": pinned,
         "STATEMENT_TIMEOUT_IN_SECONDS": options.statement_timeout.as_secs(),
         "QUERY_TAG": options.query_tag,
     });
@@ -154,7 +163,7 @@ pub(super) fn profile(request: &ProfileRequest) -> Result<Statement, SnowflakeEr
         if let Some(floor) = &request.floor {
             let bind = bound(&floor.cursor_type)?;
             greatest = format!("GREATEST(COALESCE({greatest}, {bind}), {bind})");
-            binds.extend([floor.text.clone(), floor.text.clone()]);
+            binds.extend([Bind::Text(floor.text.clone()), Bind::Text(floor.text.clone())]);
         }
         items.push(exact_text(&greatest, data_type)?);
         items.push(format!("TO_VARCHAR(COUNT(*) - COUNT({column}))"));
@@ -187,7 +196,7 @@ pub(super) fn read(request: &ReadRequest) -> Result<Statement, SnowflakeError> {
             text.push_str(&format!(" WHERE {} IS NOT NULL", to.cursor.quoted()));
         }
         Window::Since { from, lookback, .. } => {
-            binds.push(from.text.clone());
+            binds.push(Bind::Text(from.text.clone()));
             let (column, lowest) = (from.cursor.quoted(), lower(from, *lookback)?);
             text.push_str(&format!(" WHERE {column} >= {lowest}"));
         }
@@ -197,7 +206,7 @@ pub(super) fn read(request: &ReadRequest) -> Result<Statement, SnowflakeError> {
                 LowerEdge::Closed => ">=",
             };
             let lowest = lower(from, *lookback)?;
-            binds.push(from.text.clone());
+            binds.push(Bind::Text(from.text.clone()));
             let column = from.cursor.quoted();
             let upper = upper(to, &mut binds)?;
             text.push_str(&format!(" WHERE {column} {comparison} {lowest} AND {upper}"));
@@ -207,8 +216,8 @@ pub(super) fn read(request: &ReadRequest) -> Result<Statement, SnowflakeError> {
     Ok(Statement { text, binds, tag })
 }
 
-fn upper(to: &Watermark, binds: &mut Vec<String>) -> Result<String, SnowflakeError> {
-    binds.push(to.text.clone());
+fn upper(to: &Watermark, binds: &mut Vec<Bind>) -> Result<String, SnowflakeError> {
+    binds.push(Bind::Text(to.text.clone()));
     Ok(format!("{} <= {}", to.cursor.quoted(), bound(&to.cursor_type)?))
 }
 

@@ -13,7 +13,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use super::session::{Answer, REPLY_TIMEOUT, Request, Session};
+use super::answer::Answer;
+use super::binds::bindings;
+use super::session::{Request, Session};
 use super::sql::Statement;
 use crate::decode::{DeclaredColumn, RowType, is_text, read_stream};
 use crate::{Piece, QueryId, ResultLayout, SnowflakeError};
@@ -36,6 +38,10 @@ pub(super) struct TextRows {
 }
 
 impl TextRows {
+    pub(super) fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
     /// Returns a cell by row and column name, ignoring case; NULL and missing are the same.
     pub(super) fn get(&self, row: &[Option<String>], column: &str) -> Option<String> {
         let position = self.columns.iter().position(|name| name.eq_ignore_ascii_case(column))?;
@@ -75,11 +81,7 @@ impl Session {
     ) -> Result<TextRows, SnowflakeError> {
         let answer = self.post(statement, Submission::Small).await?;
         let answer = self.finish(answer, about).await?;
-        let result = finished(&answer, "read a small result")?;
-        if !result.chunks.is_empty() {
-            return Err(protocol("read a small result", "it comes in chunks"));
-        }
-        text_rows(&result)
+        small_result(&answer)
     }
 
     /// Compiles a statement without running it and returns the columns it would give.
@@ -135,13 +137,9 @@ impl Session {
     /// Asks the server to stop a statement. Whatever it answers, the statement is not ours to
     /// wait for any more.
     pub(super) async fn abort(&self, query: &QueryId) -> Result<(), SnowflakeError> {
-        let request = Request {
-            step: "cancel a statement",
-            method: Method::POST,
-            path: &["queries", &query.0, "abort-request"],
-            body: Some(Bytes::from_static(b"{}")),
-            timeout: REPLY_TIMEOUT,
-        };
+        let path = ["queries", query.0.as_str(), "abort-request"];
+        let mut request = Request::new("cancel a statement", Method::POST, &path);
+        request.body = Some(Bytes::from_static(b"{}"));
         match self.call(&request).await {
             Ok(_) | Err(SnowflakeError::Status { status: 404 | 410, .. }) => Ok(()),
             Err(error) => Err(error),
@@ -153,41 +151,17 @@ impl Session {
         statement: &Statement,
         submission: Submission,
     ) -> Result<Answer, SnowflakeError> {
-        let binds: Map<String, Value> = (1_usize..)
-            .zip(&statement.binds)
-            .map(|(position, text)| (position.to_string(), json!({"type": "TEXT", "value": text})))
-            .collect();
-        let mut body = json!({
-            "sqlText": statement.text,
-            "asyncExec": submission == Submission::Detached,
-            "describeOnly": submission == Submission::DescribeOnly,
-            "isInternal": false,
-        });
-        if let Value::Object(fields) = &mut body {
-            let mut parameters = Map::new();
-            if submission == Submission::Small {
-                parameters.insert("GO_QUERY_RESULT_FORMAT".to_owned(), "JSON".into());
-            }
-            if let Some(tag) = &statement.tag {
-                parameters.insert("QUERY_TAG".to_owned(), tag.as_str().into());
-            }
-            fields.insert("parameters".to_owned(), parameters.into());
-            if !binds.is_empty() {
-                fields.insert("bindings".to_owned(), binds.into());
-            }
-        }
-        let request = Request {
-            step: "submit a statement",
-            method: Method::POST,
-            path: &["queries", "v1", "query-request"],
-            body: Some(body.to_string().into()),
-            timeout: REPLY_TIMEOUT,
-        };
+        let mut request = Request::new(SUBMIT, Method::POST, &SUBMIT_PATH);
+        request.body = Some(submission_body(statement, submission));
         self.call(&request).await
     }
 
     /// Waits for a synchronous statement: the server holds each look for up to 45 s.
-    async fn finish(&self, mut answer: Answer, about: About<'_>) -> Result<Answer, SnowflakeError> {
+    pub(super) async fn finish(
+        &self,
+        mut answer: Answer,
+        about: About<'_>,
+    ) -> Result<Answer, SnowflakeError> {
         for look in 0.. {
             if !answer.success {
                 return Err(self.refused_statement(&answer, about));
@@ -204,14 +178,19 @@ impl Session {
         Ok(answer)
     }
 
+    /// Waits for a statement by its id.
+    pub(super) async fn wait_for(
+        &self,
+        query: &QueryId,
+        about: About<'_>,
+    ) -> Result<Answer, SnowflakeError> {
+        let answer = self.look(&query.0).await?;
+        self.finish(answer, about).await
+    }
+
     async fn look(&self, query_id: &str) -> Result<Answer, SnowflakeError> {
-        let request = Request {
-            step: "look at a statement",
-            method: Method::GET,
-            path: &["queries", query_id, "result"],
-            body: None,
-            timeout: REPLY_TIMEOUT,
-        };
+        let path = ["queries", query_id, "result"];
+        let request = Request::new("look at a statement", Method::GET, &path);
         match self.call(&request).await {
             Err(SnowflakeError::Status { status: 404 | 410, .. }) => {
                 Err(SnowflakeError::ResultGone { query_id: query_id.to_owned() })
@@ -221,7 +200,7 @@ impl Session {
     }
 
     /// Turns a refusal into what somebody would do about it.
-    fn refused_statement(&self, answer: &Answer, about: About<'_>) -> SnowflakeError {
+    pub(super) fn refused_statement(&self, answer: &Answer, about: About<'_>) -> SnowflakeError {
         let object = about.object.to_owned();
         match answer.code.as_str() {
             "002003" | "002043" | "003001" => {
@@ -248,12 +227,40 @@ impl Session {
     }
 }
 
+pub(super) const SUBMIT: &str = "submit a statement";
+pub(super) const SUBMIT_PATH: [&str; 3] = ["queries", "v1", "query-request"];
+
+/// Returns the body that submits one statement; exactly one, whatever the text holds.
+pub(super) fn submission_body(statement: &Statement, submission: Submission) -> Bytes {
+    let mut parameters = Map::new();
+    parameters.insert("MULTI_STATEMENT_COUNT".to_owned(), 1.into());
+    if submission == Submission::Small {
+        parameters.insert("GO_QUERY_RESULT_FORMAT".to_owned(), "JSON".into());
+    }
+    if let Some(tag) = &statement.tag {
+        parameters.insert("QUERY_TAG".to_owned(), tag.as_str().into());
+    }
+    let mut body = json!({
+        "sqlText": statement.text,
+        "asyncExec": submission == Submission::Detached,
+        "describeOnly": submission == Submission::DescribeOnly,
+        "isInternal": false,
+        "parameters": parameters,
+    });
+    if let (Value::Object(fields), false) = (&mut body, statement.binds.is_empty()) {
+        fields.insert("bindings".to_owned(), bindings(&statement.binds).into());
+    }
+    body.to_string().into()
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Submission {
+pub(super) enum Submission {
     /// Synchronous, with a JSON result.
     Small,
     /// Only compiled.
     DescribeOnly,
+    /// Answered with a place in cloud storage instead of rows.
+    Transfer,
     /// Runs by itself; its result is Arrow and read by query id.
     Detached,
 }
@@ -354,6 +361,12 @@ fn finished(answer: &Answer, step: &str) -> Result<FinishedResult, SnowflakeErro
     })
 }
 
+/// Reads a finished result and returns how many rows it announces.
+pub(super) fn finished_rows(answer: &Answer) -> Result<usize, SnowflakeError> {
+    let result = finished(answer, "read a result")?;
+    Ok(usize::try_from(result.layout.rows).unwrap_or(usize::MAX))
+}
+
 fn link(data: ChunkData) -> ChunkLink {
     let piece = Piece {
         rows: data.row_count,
@@ -398,6 +411,15 @@ fn chunk_headers(
         (None, None) => true,
     };
     if added { Ok(headers) } else { Err(protocol(step, "its chunk headers are no headers")) }
+}
+
+/// Reads a result that must have come whole in its reply.
+pub(super) fn small_result(answer: &Answer) -> Result<TextRows, SnowflakeError> {
+    let result = finished(answer, "read a small result")?;
+    if !result.chunks.is_empty() {
+        return Err(protocol("read a small result", "it comes in chunks"));
+    }
+    text_rows(&result)
 }
 
 fn text_rows(result: &FinishedResult) -> Result<TextRows, SnowflakeError> {

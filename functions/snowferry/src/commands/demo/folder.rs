@@ -74,7 +74,7 @@ pub(crate) fn write_connection(
         user: ready.user.clone(),
         role: ready.role.clone(),
         warehouse: ready.warehouse.clone(),
-        auth: Auth::KeyPair { private_key_file: PathBuf::from("../keys/demo.p8") },
+        auth: Auth::key_pair(PathBuf::from("../keys/demo.p8")),
         tables,
     };
     create_folder(home.connections())?;

@@ -5,7 +5,9 @@ use snowferry_model::plan::IntegerPolicy;
 use snowferry_model::watermark::Lookback;
 use snowferry_pull::Mode;
 
-use super::super::{Auth, SecretSource, Template, TemplateTable, parse, render};
+use snowferry_snowflake::client::Proxy;
+
+use super::super::{Auth, KeyFile, SecretSource, Template, TemplateTable, parse, render};
 use super::{GOOD, read, read_with};
 
 #[test]
@@ -16,7 +18,7 @@ fn a_full_file_is_read_with_its_paths_taken_from_its_folder() {
     assert_eq!(connection.snowflake.endpoint.host(), "127.0.0.1:8080");
     assert!(connection.snowflake.endpoint.is_override());
     let key = PathBuf::from("connections/keys/acme.p8");
-    assert_eq!(connection.snowflake.auth, Auth::KeyPair { private_key_file: key });
+    assert_eq!(connection.snowflake.auth, Auth::key_pair(key));
     assert_eq!(connection.tables_folder, Some(PathBuf::from("connections/../tables")));
     let [table] = connection.tables.as_slice() else { panic!("one table was written") };
     assert_eq!(table.table.to_string(), "CRM.PUBLIC.ACCOUNTS");
@@ -39,7 +41,7 @@ fn without_a_base_url_the_host_is_built_from_the_account() {
 fn an_absolute_path_stays_as_it_is() {
     let connection = read_with("keys/acme.p8", "/etc/acme.p8").unwrap();
     let key = PathBuf::from("/etc/acme.p8");
-    assert_eq!(connection.snowflake.auth, Auth::KeyPair { private_key_file: key });
+    assert_eq!(connection.snowflake.auth, Auth::key_pair(key));
 }
 
 #[test]
@@ -50,6 +52,60 @@ fn a_password_comes_from_a_file_or_a_variable() {
     assert_eq!(from("{ password: { file: acme.txt } }"), Auth::Password(file));
     let variable = SecretSource::Variable("ACME_PASSWORD".to_owned());
     assert_eq!(from("{ password: { env: ACME_PASSWORD } }"), Auth::Password(variable));
+}
+
+#[test]
+fn every_way_to_sign_in_is_read_and_written_back_the_same() {
+    let written = "{ key_pair: { private_key_file: keys/acme.p8 } }";
+    let file = |name: &str| SecretSource::File(PathBuf::from(format!("connections/{name}")));
+    let key = |name: &str, passphrase| KeyFile {
+        private_key_file: PathBuf::from(format!("connections/{name}")),
+        passphrase,
+    };
+    for (text, wanted) in [
+        (
+            "{ key_pair: { private_key_file: a.p8, passphrase: { file: a.txt } } }",
+            Auth::KeyPair {
+                private_key_file: PathBuf::from("connections/a.p8"),
+                passphrase: Some(file("a.txt")),
+                next: None,
+            },
+        ),
+        (
+            "{ key_pair: { private_key_file: a.p8, next: { private_key_file: b.p8, \
+             passphrase: { env: B } } } }",
+            Auth::KeyPair {
+                private_key_file: PathBuf::from("connections/a.p8"),
+                passphrase: None,
+                next: Some(key("b.p8", Some(SecretSource::Variable("B".to_owned())))),
+            },
+        ),
+        ("{ access_token: { file: token } }", Auth::AccessToken(file("token"))),
+        (
+            "{ oauth: { token_endpoint: 'https://idp.example/token', client_id: c-1, \
+             client_secret: { file: s }, scope: 'session:role:PULL' } }",
+            Auth::OAuth {
+                token_endpoint: "https://idp.example/token".to_owned(),
+                client_id: "c-1".to_owned(),
+                client_secret: file("s"),
+                scope: Some("session:role:PULL".to_owned()),
+            },
+        ),
+    ] {
+        let auth = read_with(written, text).unwrap().snowflake.auth;
+        assert_eq!(auth, wanted, "{text}");
+        let mut template = template();
+        template.auth = wanted.clone();
+        let again = parse(Path::new("acme.yaml"), &render(&template)).unwrap();
+        assert_eq!(again.snowflake.auth, wanted, "{text}");
+    }
+}
+
+#[test]
+fn a_proxy_is_read() {
+    let with = "  base_url: http://127.0.0.1:8080\n  proxy: http://proxy.example:3128\n";
+    let connection = read_with("  base_url: http://127.0.0.1:8080\n", with).unwrap();
+    assert_eq!(connection.snowflake.proxy, Proxy::new("http://proxy.example:3128").ok());
 }
 
 #[test]
@@ -93,7 +149,7 @@ fn template() -> Template {
         user: "SNOWFERRY".to_owned(),
         role: "SNOWFERRY_PULL".to_owned(),
         warehouse: "SNOWFERRY_WH".to_owned(),
-        auth: Auth::KeyPair { private_key_file: PathBuf::from("../keys/acme.p8") },
+        auth: Auth::key_pair(PathBuf::from("../keys/acme.p8")),
         tables: vec![
             TemplateTable {
                 table: "CRM.PUBLIC.ACCOUNTS".to_owned(),
@@ -128,7 +184,12 @@ fn the_written_template_explains_itself() {
           role: SNOWFERRY_PULL
           warehouse: SNOWFERRY_WH
           # A secret is never in this file. Paths count from this file's folder.
-          # Instead of a key pair: password: { file: PATH } or password: { env: NAME }
+          # An encrypted key: key_pair: { private_key_file: PATH, passphrase: { file: PATH } };
+          # while the key is being rotated, also next: { private_key_file: PATH }.
+          # Instead of a key pair, a secret by { file: PATH } or { env: NAME }:
+          #   access_token: { file: PATH }
+          #   oauth: { token_endpoint: https://…, client_id: …, client_secret: { file: PATH } }
+          #   password: { env: NAME }   (ending at Snowflake in 2026)
           auth: { key_pair: { private_key_file: ../keys/acme.p8 } }
 
         # Where the Delta tables are kept; by default in the data folder.

@@ -22,7 +22,7 @@ fn a_misspelt_account_is_refused() {
         expect![[r#"
             connections/acme.yaml has one problem
               connections/acme.yaml:4:3: snowflake.acount: unknown field
-                allowed: account, base_url, user, role, warehouse, auth
+                allowed: account, base_url, proxy, user, role, warehouse, auth
                 repair: perhaps `account` was meant"#]],
     );
 }
@@ -178,7 +178,7 @@ fn no_way_to_sign_in_is_refused() {
         expect![[r#"
             connections/acme.yaml has one problem
               connections/acme.yaml:9:3: snowflake.auth: found no way to sign in
-                allowed: one of key_pair, password"#]],
+                allowed: one of key_pair, access_token, oauth, password"#]],
     );
 }
 
@@ -202,9 +202,9 @@ fn an_unknown_way_to_sign_in_is_refused() {
         expect![[r#"
             connections/acme.yaml has 2 problems
               connections/acme.yaml:9:3: snowflake.auth: found no way to sign in
-                allowed: one of key_pair, password
+                allowed: one of key_pair, access_token, oauth, password
               connections/acme.yaml:9:11: snowflake.auth.keypair: unknown field
-                allowed: key_pair, password
+                allowed: key_pair, access_token, oauth, password
                 repair: perhaps `key_pair` was meant"#]],
     );
 }
@@ -318,5 +318,58 @@ fn a_base_url_without_tls_beyond_this_machine_is_refused() {
           connections/acme.yaml:5:13: snowflake.base_url: https is needed, except on loopback
             allowed: https://HOST[:PORT], or http://127.0.0.1:PORT for an emulator
             repair: remove `base_url` to use the account's own host"#]],
+    );
+}
+
+#[test]
+fn an_access_token_in_the_file_without_showing_it_is_refused() {
+    refuses_with(
+        "{ key_pair: { private_key_file: keys/acme.p8 } }",
+        "{ access_token: eyJhunter2 }",
+        expect![[r#"
+            connections/acme.yaml has one problem
+              connections/acme.yaml:9:11: snowflake.auth.access_token: a secret is never written into this file
+                allowed: { file: PATH } or { env: NAME }"#]],
+    );
+}
+
+#[test]
+fn a_passphrase_in_the_file_without_showing_it_is_refused() {
+    refuses_with(
+        "private_key_file: keys/acme.p8",
+        "private_key_file: keys/acme.p8, passphrase: hunter2",
+        expect![[r#"
+            connections/acme.yaml has one problem
+              connections/acme.yaml:9:55: snowflake.auth.key_pair.passphrase: a secret is never written into this file
+                allowed: { file: PATH } or { env: NAME }"#]],
+    );
+}
+
+#[test]
+fn an_oauth_client_without_its_parts_is_refused_with_all_of_them() {
+    refuses_with(
+        "{ key_pair: { private_key_file: keys/acme.p8 } }",
+        "{ oauth: { token_endpoint: http://idp.example/token } }",
+        expect![[r#"
+            connections/acme.yaml has 3 problems
+              connections/acme.yaml:9:11: snowflake.auth.oauth.client_id: the field is missing
+                repair: write the id of the client at the identity provider
+              connections/acme.yaml:9:11: snowflake.auth.oauth.client_secret: the field is missing
+                repair: name the place of the client's secret
+              connections/acme.yaml:9:36: snowflake.auth.oauth.token_endpoint: it must be https://HOST/PATH without user and fragment
+                allowed: https://HOST/PATH, or http://127.0.0.1:PORT/PATH for an emulator"#]],
+    );
+}
+
+#[test]
+fn a_proxy_with_a_password_without_showing_it_is_refused() {
+    refuses_with(
+        "  user: SNOWFERRY\n",
+        "  proxy: http://me:hunter2@proxy.example:3128\n  user: SNOWFERRY\n",
+        expect![[r#"
+            connections/acme.yaml has one problem
+              connections/acme.yaml:6:10: snowflake.proxy: its user and password do not belong here; use HTTPS_PROXY
+                allowed: http://HOST:PORT or https://HOST:PORT
+                repair: a proxy that wants a password is named by the variable HTTPS_PROXY instead"#]],
     );
 }

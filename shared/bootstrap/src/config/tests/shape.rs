@@ -242,13 +242,13 @@ fn everything_that_is_wrong_at_once_is_refused() {
               connections/acme.yaml:3:1: snowflake.warehouse: the field is missing
                 repair: name the warehouse that runs the statements
               connections/acme.yaml:4:3: snowflake.acount: unknown field
-                allowed: account, base_url, user, role, warehouse, auth
+                allowed: account, base_url, proxy, user, role, warehouse, auth
                 repair: perhaps `account` was meant
               connections/acme.yaml:5:9: snowflake.user: found an empty text
               connections/acme.yaml:6:9: snowflake.role: found the number `12` where a text is needed
                 repair: put it in quotes if the text is meant
               connections/acme.yaml:7:3: snowflake.auth: found no way to sign in
-                allowed: one of key_pair, password
+                allowed: one of key_pair, access_token, oauth, password
               connections/acme.yaml:10:14: pull.tables[0].table: found `A.B`: 2 parts where DATABASE.SCHEMA.TABLE is needed
                 allowed: DATABASE.SCHEMA.TABLE; a name that is not plain upper case in double quotes
               connections/acme.yaml:11:13: pull.tables[0].mode: found `increment`

@@ -44,7 +44,7 @@ fn twenty_five_good_accounts_lead_to_their_hosts() {
 }
 
 #[test]
-fn eighty_hostile_accounts_are_refused() {
+fn one_hundred_and_twenty_hostile_accounts_are_refused() {
     let long = "a".repeat(64);
     let longer = "ab.".repeat(90);
     let hostile = [
@@ -132,7 +132,75 @@ fn eighty_hostile_accounts_are_refused() {
         "acme.cn.com",
         "a\r\nHost: evil",
         "acme.US EAST",
+        "a.b.c.d",
+        "acme..us-east-1",
+        "acme.us-east-1.",
+        ".us-east-1",
+        "acme.-us-east-1",
+        "acme.us-east-1-",
+        "acme.us-east-1.aws.",
+        "acme.us-east-1.aws.privatelink.x",
+        "acme.privatelink.privatelink",
+        "acme.cn.cn",
+        "acme.privatelink.cn.com",
+        "org-acme.privatelink.evil.example",
+        "acme.snowflakecomputing",
+        "acme.snowflakecomputing.cn",
+        "snowflakecomputing",
+        "SNOWFLAKECOMPUTING.COM",
+        "acme.SnowflakeComputing.Com",
+        "ftp://acme",
+        "file:///etc/passwd",
+        "javascript:alert(1)",
+        "acme?account=evil",
+        "acme#frag",
+        "acme@evil.example",
+        "user:pw@acme",
+        "acme:80",
+        "acme/..",
+        "../acme",
+        "..\\acme",
+        "acme/%2e%2e",
+        "acme%0d%0aHost:x",
+        "acme\u{3002}us-east-1",
+        "acme\u{ff0e}us-east-1",
+        "acme\u{2024}com",
+        "acme\u{ad}",
+        "\u{feff}acme",
+        "acme ",
+        "\tacme",
+        "acme\u{a0}",
+        "0",
+        "017700000001",
+        "0x7f000001",
+        "1.1.1.1",
+        "192.168.0.1",
+        "256.256.256.256",
+        "[fe80::1%25eth0]",
+        "LOCALHOST",
+        "localhost.localdomain",
+        "Localhost.us-east-1.aws",
+        "PRIVATELINK.us-east-1",
+        "XN--acme-1234",
+        "xn--80ak6aa92e.us-east-1",
+        "acme.us-east-1.AWS2",
+        "acme.us-east-1.gcp.azure",
+        "acme.global.aws.x",
+        "acme.${jndi:ldap}",
+        "{{account}}",
+        "$(id)",
+        "`id`",
+        "acme|id",
+        "acme;id",
+        "acme&&id",
+        "acme\u{0}.us-east-1",
+        "acme\u{7f}",
+        "acme--",
+        "--acme",
+        "acme-_",
+        "_-acme",
     ];
+    assert!(hostile.len() >= 120, "{}", hostile.len());
     let refused = hostile.iter().copied().chain([long.as_str(), longer.as_str()]);
     for text in refused {
         let parsed = text.parse::<Account>();
@@ -195,7 +263,7 @@ fn chunk_links_lead_to_result_storage_only() {
         "https://x.blob.core.windows.net/results/1?sig=x",
         "https://storage.googleapis.com/results/1?X-Goog-Signature=x",
     ] {
-        assert!(own.chunk_url(good).is_ok(), "{good}");
+        assert!(own.storage_url("fetch", good).is_ok(), "{good}");
     }
     for bad in [
         "http://x.s3.amazonaws.com/1",
@@ -207,10 +275,10 @@ fn chunk_links_lead_to_result_storage_only() {
         "https://169.254.169.254/latest",
         "https://evilamazonaws.com/1",
     ] {
-        let refused = own.chunk_url(bad).unwrap_err();
+        let refused = own.storage_url("fetch", bad).unwrap_err();
         assert!(!refused.to_string().contains("evil"), "{bad}");
     }
     let local = Endpoint::override_with("http://127.0.0.1:9").unwrap();
-    assert!(local.chunk_url("http://127.0.0.1:10/chunks/1").is_ok());
-    assert!(local.chunk_url("http://10.0.0.1/chunks/1").is_err());
+    assert!(local.storage_url("fetch", "http://127.0.0.1:10/chunks/1").is_ok());
+    assert!(local.storage_url("fetch", "http://10.0.0.1/chunks/1").is_err());
 }

@@ -25,7 +25,7 @@ pub(super) fn planned(name: &str) -> PlannedColumn {
     }
 }
 
-fn plan() -> TablePlan {
+pub(super) fn plan() -> TablePlan {
     TablePlan { version: PLAN_VERSION, columns: vec![planned("ID")] }
 }
 

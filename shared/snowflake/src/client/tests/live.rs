@@ -1,7 +1,8 @@
 //! The contract against a server that somebody named: a real account, or the emulator.
 //!
-//! Runs when `SNOWFERRY_TEST_ACCOUNT`, `_USER`, `_PRIVATE_KEY_FILE` (or `_PASSWORD`), `_DATABASE`
-//! and, for an emulator, `_BASE_URL` are set. It makes the schema SNOWFERRY_CONTRACT in that
+//! Runs when `SNOWFERRY_TEST_ACCOUNT`, `_USER`, `_DATABASE`, a credential (`_ACCESS_TOKEN`, or
+//! `_OAUTH_TOKEN_URL` with `_OAUTH_CLIENT_ID` and `_OAUTH_CLIENT_SECRET`, or `_PRIVATE_KEY_FILE` and
+//! perhaps `_PASSPHRASE`, or `_PASSWORD`) and, for an emulator, `_BASE_URL` are set. It makes the schema SNOWFERRY_CONTRACT in that
 //! database and drops it again.
 
 use snowferry_model::names::TableName;
@@ -12,18 +13,33 @@ use super::*;
 use crate::memory::MemoryValue;
 use crate::{Source, contract};
 
-fn variable(name: &str) -> Option<String> {
+pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(format!("SNOWFERRY_TEST_{name}")).ok()
 }
 
-fn live_options() -> Option<ClientOptions> {
-    let credential = match (variable("PRIVATE_KEY_FILE"), variable("PASSWORD")) {
-        (Some(path), _) => {
-            let pem = Secret::new(std::fs::read_to_string(&path).unwrap());
-            Credential::KeyPair(KeyPair::from_pem(&path, &pem).unwrap())
-        }
-        (None, password) => Credential::Password(Secret::new(password?)),
-    };
+fn live_credential() -> Option<Credential> {
+    let secret = |name: &str| variable(name).map(Secret::new);
+    if let Some(token) = secret("ACCESS_TOKEN") {
+        return Some(Credential::AccessToken(token));
+    }
+    if let Some(url) = variable("OAUTH_TOKEN_URL") {
+        let (id, word) = (variable("OAUTH_CLIENT_ID")?, secret("OAUTH_CLIENT_SECRET")?);
+        let client = OAuthClient::new(&url, id, word, variable("OAUTH_SCOPE")).unwrap();
+        return Some(Credential::OAuth(client));
+    }
+    if let Some(path) = variable("PRIVATE_KEY_FILE") {
+        let pem = Secret::new(std::fs::read_to_string(&path).unwrap());
+        let pair = match secret("PASSPHRASE") {
+            Some(passphrase) => KeyPair::from_encrypted_pem(&path, &pem, &passphrase),
+            None => KeyPair::from_pem(&path, &pem),
+        };
+        return Some(Credential::KeyPair(pair.unwrap()));
+    }
+    secret("PASSWORD").map(Credential::Password)
+}
+
+pub(super) fn live_options() -> Option<ClientOptions> {
+    let credential = live_credential()?;
     let account = variable("ACCOUNT")?.parse().unwrap();
     let mut options = ClientOptions::new(account, variable("USER")?, credential).unwrap();
     if let Some(base_url) = variable("BASE_URL") {

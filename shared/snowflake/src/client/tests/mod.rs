@@ -1,11 +1,16 @@
 //! The client against canned replies on loopback.
 
 mod accounts;
+mod canaries;
 mod chunks;
+mod conversations;
 mod live;
+mod live_writes;
 mod responder;
 mod sessions;
+mod sign_in;
 mod statements;
+mod uploads;
 
 use std::time::Duration;
 
@@ -15,8 +20,8 @@ use super::*;
 use responder::{Canned, Responder, Seen};
 
 /// Secrets that must be in no text the client makes.
-const CANARIES: [&str; 4] =
-    ["canary-password", "canary-session", "canary-master", "canary-signature"];
+const CANARIES: [&str; 5] =
+    ["canary-password", "canary-session", "canary-master", "canary-signature", "canary-token"];
 
 fn options(base_url: &str) -> ClientOptions {
     let password = Credential::Password(Secret::new("canary-password".to_owned()));

@@ -14,6 +14,10 @@ pub(super) struct Seen {
     pub(super) query: BTreeMap<String, String>,
     pub(super) headers: BTreeMap<String, String>,
     pub(super) body: Value,
+    /// The body as it came.
+    pub(super) raw: Vec<u8>,
+    /// The same as text.
+    pub(super) text: String,
     /// How many requests to this path came before.
     pub(super) before: usize,
 }
@@ -26,11 +30,13 @@ pub(super) struct Canned {
     pub(super) body: Vec<u8>,
     /// Bytes of the body after which the connection is dropped.
     pub(super) cut: Option<usize>,
+    /// The connection stays open and nothing is answered until the client gives up.
+    pub(super) held: bool,
 }
 
 impl Canned {
     pub(super) fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, headers: Vec::new(), body: body.into(), cut: None }
+        Self { status, headers: Vec::new(), body: body.into(), cut: None, held: false }
     }
 
     pub(super) fn success(data: &Value) -> Self {
@@ -104,6 +110,8 @@ fn converse(mut stream: TcpStream, kept: &Mutex<Vec<Seen>>, answer: &Arc<Answer>
         query: url.query_pairs().into_owned().collect(),
         headers,
         body: serde_json::from_slice(&body).unwrap_or(Value::Null),
+        text: String::from_utf8_lossy(&body).into_owned(),
+        raw: body,
         before: 0,
     };
     {
@@ -112,6 +120,10 @@ fn converse(mut stream: TcpStream, kept: &Mutex<Vec<Seen>>, answer: &Arc<Answer>
         kept.push(seen.clone());
     }
     let canned = answer(&seen);
+    if canned.held {
+        let _ = reader.read(&mut [0; 1]);
+        return None;
+    }
     let mut head = format!("HTTP/1.1 {} X\r\nConnection: close\r\n", canned.status);
     head.push_str(&format!("Content-Length: {}\r\n", canned.body.len()));
     for (name, value) in &canned.headers {

@@ -87,8 +87,8 @@ fn keys_are_read_in_both_forms_and_others_refused_with_the_way_out() {
     let short = RsaPrivateKey::new(&mut rsa::rand_core::OsRng, 1024).unwrap();
     let short = short.to_pkcs8_pem(LineEnding::LF).unwrap().to_string();
     for (pem, wanted) in [
-        ("-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIE\n", "openssl pkcs8"),
-        ("-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n", "openssl pkcs8"),
+        ("-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIE\n", "passphrase"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n", "passphrase"),
         (public.as_str(), "the public key"),
         (short.as_str(), "2048 bits"),
         ("", "no RSA private key"),
@@ -257,4 +257,40 @@ async fn no_error_carries_a_secret_or_the_servers_text_about_a_statement() {
             no_canary(&snowferry_model::fault::chain(&error));
         }
     }
+}
+
+#[tokio::test]
+async fn a_renewal_that_keeps_the_master_token_is_understood() {
+    let renewed = || Canned::success(&json!({"token": "second", "validityInSeconds": 3600}));
+    let (responder, renewals) = expiring(renewed);
+    client(&responder).session_facts().await.unwrap();
+    assert_eq!(renewals.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_dropped_session_is_closed_at_the_server() {
+    let responder = after_sign_in(|_| Canned::success(&facts_row()));
+    let client = client(&responder);
+    client.session_facts().await.unwrap();
+    drop(client);
+    while responder.seen("/session").is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(responder.seen("/session")[0].query["delete"], "true");
+}
+
+#[tokio::test]
+async fn a_read_keeps_its_session_alive_and_a_failed_heartbeat_harms_nothing() {
+    let responder = after_sign_in(|seen| match seen.path.as_str() {
+        "/session/heartbeat" => Canned::new(404, ""),
+        _ => Canned::success(&facts_row()),
+    });
+    let mut options = options(&responder.base_url);
+    options.heartbeat_every = std::time::Duration::ZERO;
+    let eager = SnowflakeClient::new(options).unwrap();
+    eager.session.keep_alive().await;
+    assert_eq!(responder.seen("/session/heartbeat").len(), 1);
+    let calm = client(&responder);
+    calm.session.keep_alive().await;
+    assert_eq!(responder.seen("/session/heartbeat").len(), 1);
 }
