@@ -60,7 +60,7 @@ def outcome(session, statements, folder):
             if last:
                 return error.errno, None
             return f"{statement!r} failed: {error}", None
-    return rows, [column[0] for column in cursor.description]
+    return rows, [column[0] for column in cursor.description or []]
 
 
 def differs(found, names, expected):
