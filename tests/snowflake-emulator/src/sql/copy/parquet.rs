@@ -304,11 +304,9 @@ fn timestamps(
         return Ok((SnowType::INTEGER, integers(&raw)?));
     }
     let factor = i128::from(nanos_of(unit));
-    let data_type = if local {
-        SnowType::TimestampLtz { scale: 9 }
-    } else {
-        SnowType::TimestampNtz { scale: 9 }
-    };
+    let scale = scale_of(unit);
+    let data_type =
+        if local { SnowType::TimestampLtz { scale } } else { SnowType::TimestampNtz { scale } };
     let values = raw.as_primitive_opt::<Int64Type>();
     let values = values.ok_or_else(|| unsupported("these Parquet timestamps"))?;
     let nanos: Decimal256Array = values.unary(|value| i256::from_i128(i128::from(value) * factor));
@@ -332,7 +330,7 @@ fn times(
     let values = raw.as_primitive_opt::<Int64Type>();
     let values = values.ok_or_else(|| unsupported("these Parquet times"))?;
     let nanos: Time64NanosecondArray = values.unary(|value| value * factor);
-    Ok((SnowType::Time { scale: 9 }, Arc::new(nanos)))
+    Ok((SnowType::Time { scale: scale_of(unit) }, Arc::new(nanos)))
 }
 
 fn nanos_of(unit: TimeUnit) -> i64 {
@@ -341,5 +339,15 @@ fn nanos_of(unit: TimeUnit) -> i64 {
         TimeUnit::Millisecond => 1_000_000,
         TimeUnit::Microsecond => 1_000,
         TimeUnit::Nanosecond => 1,
+    }
+}
+
+/// Digits after the second, so that columns of that scale take the values as they are.
+fn scale_of(unit: TimeUnit) -> u8 {
+    match unit {
+        TimeUnit::Second => 0,
+        TimeUnit::Millisecond => 3,
+        TimeUnit::Microsecond => 6,
+        TimeUnit::Nanosecond => 9,
     }
 }
