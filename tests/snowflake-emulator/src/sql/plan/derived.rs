@@ -82,17 +82,24 @@ impl Pass<'_, '_> {
         for index in 0..with.cte_tables.len() {
             let earlier: Vec<Cte> = with.cte_tables.iter().take(index).cloned().collect();
             let Some(cte) = with.cte_tables.get_mut(index) else { continue };
-            if !unites(&cte.query.body) {
-                continue;
-            }
             let place = With { cte_tables: earlier, with_token: with.with_token.clone(), ..*with };
             self.with.push((!place.cte_tables.is_empty()).then_some(place));
-            let factor = self.stand_in(cte.query.as_ref().clone());
+            // What a table holds is planned here, where it sees only the tables before it: with
+            // itself around it, it would be planned inside of itself without end.
+            let factor = if unites(&cte.query.body) {
+                self.stand_in(cte.query.as_ref().clone()).map(Some)
+            } else {
+                match cte.query.visit(self) {
+                    ControlFlow::Continue(()) => Ok(None),
+                    ControlFlow::Break(error) => Err(error),
+                }
+            };
             self.with.pop();
+            let Some(factor) = factor? else { continue };
             let star = SelectItem::Wildcard(WildcardAdditionalOptions::default());
             let mut select = empty_select();
             select.projection = vec![star];
-            select.from = vec![crate::sql::dml::alone(factor?)];
+            select.from = vec![crate::sql::dml::alone(factor)];
             cte.query.with = None;
             *cte.query.body = SetExpr::Select(Box::new(select));
             cte.query.order_by = None;

@@ -238,6 +238,13 @@ async fn columns_of_a_union_compare_by_their_common_type() {
                  SELECT K, L FROM W JOIN X ON L = K + 1 WHERE K >= 100",
                 "100|101",
             ),
+            // A table that holds VALUES is not planned inside of itself.
+            (
+                "WITH A AS (SELECT COLUMN1 N FROM VALUES (1), (2)), \
+                 B AS (SELECT COLUMN1 N FROM VALUES (2)) \
+                 SELECT COUNT(*), COUNT(B.N) FROM A LEFT JOIN B ON A.N = B.N",
+                "2|1",
+            ),
             (
                 "WITH W AS (SELECT 7 AS A) \
                  SELECT B FROM (SELECT A AS B FROM W UNION ALL SELECT A * 100 FROM W) WHERE B = 700",
