@@ -3,6 +3,7 @@
 //! - `layers`: the rooms depend on each other only downwards, and engines stay light.
 //! - `killed`: `kill -9` at random moments costs and doubles no row.
 //! - `refusals`: what fails says so once, with the repair, and changes nothing.
+//! - `setup`: the customer's script, a key and its exchange, up to a pull.
 //! - `values`: independent readers see at both ends the same values.
 //! - `drivers`: Snowflake's own drivers, unchanged, accept the emulator.
 
@@ -14,6 +15,8 @@ mod killed;
 mod layers;
 #[cfg(test)]
 mod refusals;
+#[cfg(test)]
+mod setup;
 #[cfg(test)]
 mod stage;
 #[cfg(test)]
