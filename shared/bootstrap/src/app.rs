@@ -24,6 +24,7 @@ use crate::clock::SystemClock;
 use crate::config::{self, Connection};
 use crate::error::BootstrapError;
 use crate::home::Home;
+use crate::secrets::LocalSecrets;
 
 /// How many of the newest run records are searched for the last run of each table.
 const STATUS_RUNS: usize = 10_000;
@@ -79,7 +80,7 @@ impl App {
         if let Some(client) = clients.get(&connection.name) {
             return Ok(Arc::clone(client));
         }
-        let client = Arc::new(account::client(connection)?);
+        let client = Arc::new(account::client(connection, &LocalSecrets)?);
         clients.insert(connection.name.clone(), Arc::clone(&client));
         Ok(client)
     }

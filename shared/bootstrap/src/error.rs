@@ -104,6 +104,40 @@ pub enum BootstrapError {
         /// Why.
         source: CheckpointError,
     },
+    /// An event asks for something that cannot be understood or is not there.
+    #[cfg(feature = "aws")]
+    #[error("understand the event: {reason}")]
+    Event {
+        /// What is wrong.
+        reason: String,
+    },
+    /// The connection is not to be run.
+    #[cfg(feature = "aws")]
+    #[error("the connection `{connection}` is {status}")]
+    Paused {
+        /// The connection.
+        connection: String,
+        /// `paused` or `closed`.
+        status: String,
+    },
+    /// A run has had more invocations than any run should need.
+    #[cfg(feature = "aws")]
+    #[error("run {run_id} was handed on {hops} times and is not done")]
+    Hops {
+        /// The run.
+        run_id: String,
+        /// How often it was handed on.
+        hops: u32,
+    },
+    /// A service of AWS refused or did not answer.
+    #[cfg(feature = "aws")]
+    #[error("{step}")]
+    Cloud {
+        /// What was tried.
+        step: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// Our database cannot be opened.
     #[error("open the folder of the tables")]
     Database {
@@ -161,6 +195,14 @@ impl Fault for BootstrapError {
             Self::KeyExists { .. } => "KEY_EXISTS",
             Self::Home { .. } => "HOME_UNUSABLE",
             Self::Setting { .. } => "SETTING_INVALID",
+            #[cfg(feature = "aws")]
+            Self::Event { .. } => "EVENT_INVALID",
+            #[cfg(feature = "aws")]
+            Self::Paused { .. } => "CONNECTION_PAUSED",
+            #[cfg(feature = "aws")]
+            Self::Hops { .. } => "RUN_ENDLESS",
+            #[cfg(feature = "aws")]
+            Self::Cloud { .. } => "AWS_UNAVAILABLE",
             _ => self.adapter().map_or("BOOTSTRAP", Fault::code),
         }
     }
@@ -170,6 +212,10 @@ impl Fault for BootstrapError {
     }
 
     fn retry(&self) -> Retry {
+        #[cfg(feature = "aws")]
+        if matches!(self, Self::Cloud { .. }) {
+            return Retry::NextRun;
+        }
         self.adapter().map_or(Retry::AfterFix, Fault::retry)
     }
 
@@ -182,6 +228,23 @@ impl Fault for BootstrapError {
                 "the connections here are {}; `snowferry init {name}` writes a new file",
                 known.join(", ")
             )),
+            #[cfg(feature = "aws")]
+            Self::Event { .. } => {
+                Some("see infra/events/event.schema.json for what an event may say".to_owned())
+            }
+            #[cfg(feature = "aws")]
+            Self::Paused { connection, .. } => {
+                Some(format!("`snowferry resume {connection}` lets runs start again"))
+            }
+            #[cfg(feature = "aws")]
+            Self::Hops { .. } => Some(
+                "look at its parts in `runs`; start it again, or raise the function's time or memory"
+                    .to_owned(),
+            ),
+            #[cfg(feature = "aws")]
+            Self::Cloud { .. } => {
+                Some("check the function's role and the names in its environment".to_owned())
+            }
             Self::ReadConnection { .. } => {
                 Some("check that the file may be read and is UTF-8 text".to_owned())
             }

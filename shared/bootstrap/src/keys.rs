@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::config::{Auth, Connection};
 use crate::error::BootstrapError;
 use crate::home::create_folder;
+use crate::secrets::LocalSecrets;
 use crate::{account, setup};
 
 /// A key pair as it is told: never the private half.
@@ -53,7 +54,7 @@ pub fn make(connection: &Connection) -> Result<PublicHalf, BootstrapError> {
 /// one that cannot be used; [`BootstrapError::Setting`] when the connection signs in otherwise.
 pub fn public_half(connection: &Connection) -> Result<PublicHalf, BootstrapError> {
     let file = key_file(connection)?;
-    let pair = account::key_pair(connection, file)?;
+    let pair = account::key_pair(connection, file, &LocalSecrets)?;
     Ok(told(file, &pair))
 }
 
@@ -66,7 +67,7 @@ pub fn make_next(connection: &Connection) -> Result<PublicHalf, BootstrapError> 
     public_half(connection)?;
     let file = next_file(connection)?;
     if file.exists() {
-        let pair = account::key_pair(connection, &file)?;
+        let pair = account::key_pair(connection, &file, &LocalSecrets)?;
         return Ok(told(&file, &pair));
     }
     write_new_key(connection, &file, "run the command again".to_owned())
@@ -89,7 +90,7 @@ pub async fn take_next(home: &App, connection: &Connection) -> Result<PublicHalf
             ),
         });
     }
-    let pair = account::key_pair(connection, &next)?;
+    let pair = account::key_pair(connection, &next, &LocalSecrets)?;
     sign_in(home, connection, &next).await?;
     std::fs::rename(&next, file).map_err(|source| BootstrapError::Home {
         step: "put the next key in place as",

@@ -5,6 +5,7 @@
 //! vendors' adapters.
 //!
 //! - [`config`]: the connection file, every problem with line, field and repair.
+//! - `aws` (feature): functions that take an event, and everything they touch.
 //! - [`home`]: where things are kept on this machine.
 //! - [`app`]: client, stores and database of a connection.
 //! - [`check`]: every prerequisite of a connection, all failures at once.
@@ -12,12 +13,15 @@
 //! - [`candidates`]: which columns could be key and cursor.
 //! - [`clock`]: time, run ids and the name of this process.
 //! - [`keys`]: a connection's key pair, made and exchanged without a gap.
+//! - [`secrets`]: where the texts of secrets come from.
 //! - [`setup`]: the script that a customer's administrator runs.
 //! - [`state`]: the progress of tables as readable JSON.
 //! - [`trace`]: logs, to standard error.
 
 pub mod account;
 pub mod app;
+#[cfg(feature = "aws")]
+pub mod aws;
 pub mod candidates;
 pub mod check;
 pub mod clock;
@@ -25,6 +29,7 @@ pub mod config;
 pub mod error;
 pub mod home;
 pub mod keys;
+pub mod secrets;
 pub mod setup;
 pub mod state;
 pub mod trace;

@@ -22,6 +22,14 @@ pub enum CheckpointError {
         /// Why.
         source: BoxError,
     },
+    /// The store was asked too much; nothing was changed.
+    #[error("{step}: the store asks to slow down")]
+    Throttled {
+        /// What was tried.
+        step: String,
+        /// Why.
+        source: BoxError,
+    },
     /// The store refused or broke; nothing was changed.
     #[error("{step}")]
     Store {
@@ -45,6 +53,7 @@ impl Fault for CheckpointError {
         match self {
             Self::Moved { .. } => "CHECKPOINT_MOVED",
             Self::Unknown { .. } => "CHECKPOINT_UNKNOWN",
+            Self::Throttled { .. } => "CHECKPOINT_THROTTLED",
             Self::Store { .. } => "CHECKPOINT_STORE",
             Self::Corrupt { .. } => "CHECKPOINT_CORRUPT",
         }
@@ -52,14 +61,14 @@ impl Fault for CheckpointError {
 
     fn blame(&self) -> Blame {
         match self {
-            Self::Moved { .. } | Self::Unknown { .. } => Blame::Transient,
+            Self::Moved { .. } | Self::Unknown { .. } | Self::Throttled { .. } => Blame::Transient,
             Self::Store { .. } | Self::Corrupt { .. } => Blame::Operator,
         }
     }
 
     fn retry(&self) -> Retry {
         match self {
-            Self::Moved { .. } | Self::Unknown { .. } => Retry::NextRun,
+            Self::Moved { .. } | Self::Unknown { .. } | Self::Throttled { .. } => Retry::NextRun,
             Self::Store { .. } | Self::Corrupt { .. } => Retry::AfterFix,
         }
     }
@@ -67,10 +76,10 @@ impl Fault for CheckpointError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Store { .. } => {
-                Some("check that the state file exists, may be written to and the disk has room".to_owned())
+                Some("check that the state file or table exists and may be written to, and that a disk has room".to_owned())
             }
             Self::Corrupt { .. } => Some(
-                "restore the state file from a copy, or move it away: the next run then backfills again"
+                "restore the state from a copy, or move it away: the next run then backfills again"
                     .to_owned(),
             ),
             _ => None,

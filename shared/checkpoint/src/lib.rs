@@ -7,6 +7,7 @@
 //!
 //! - [`memory`]: all of them in memory; the fakes.
 //! - `sqlite` (feature): a file on this machine, leases by file locks.
+//! - `dynamodb` (feature): a table of DynamoDB, leases by time.
 //! - `contract` (feature): the suites that every store passes.
 
 use async_trait::async_trait;
@@ -17,7 +18,11 @@ use snowferry_model::time::UnixMillis;
 
 #[cfg(feature = "contract")]
 pub mod contract;
+#[cfg(feature = "dynamodb")]
+pub mod dynamodb;
 mod error;
+#[cfg(any(feature = "dynamodb", feature = "sqlite"))]
+mod form;
 pub mod memory;
 mod push;
 #[cfg(feature = "sqlite")]

@@ -20,13 +20,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use snowferry_model::names::ConnectionName;
 use snowferry_model::run::{RUN_VERSION, RunRecord};
 use snowferry_model::state::{STATE_VERSION, StreamKey, StreamState};
 use snowferry_model::time::UnixMillis;
 
+use crate::form::{from_json, to_json};
 use crate::{
     CheckpointError, CheckpointStore, LeaseOutcome, LeaseStore, Revision, RunStore, Stored,
 };
@@ -355,31 +354,4 @@ fn stored(key: &StreamKey, revision: i64, body: &str) -> Result<Stored, Checkpoi
     })?;
     let state = from_json(&format!("the state of {key}"), STATE_VERSION, body)?;
     Ok(Stored { revision: Revision(revision), state })
-}
-
-fn to_json(what: &str, value: &impl Serialize) -> Result<String, CheckpointError> {
-    serde_json::to_string(value).map_err(|source| CheckpointError::Store {
-        step: format!("write {what} as JSON"),
-        source: source.into(),
-    })
-}
-
-/// Reads a stored form after its version: a later one may mean something else by the same fields.
-fn from_json<T: DeserializeOwned>(
-    what: &str,
-    known: u32,
-    body: &str,
-) -> Result<T, CheckpointError> {
-    let corrupt = |reason: String| CheckpointError::Corrupt { what: what.to_owned(), reason };
-    let value: serde_json::Value =
-        serde_json::from_str(body).map_err(|error| corrupt(error.to_string()))?;
-    match value.get("version").and_then(serde_json::Value::as_u64) {
-        Some(version) if version == u64::from(known) => {}
-        Some(version) => {
-            let text = format!("it has version {version}, this program reads version {known}");
-            return Err(corrupt(text));
-        }
-        None => return Err(corrupt("it has no version".to_owned())),
-    }
-    serde_json::from_value(value).map_err(|error| corrupt(error.to_string()))
 }

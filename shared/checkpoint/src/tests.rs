@@ -1,5 +1,7 @@
 //! The suites on both stores, and what only a file promises.
 
+mod dynamodb;
+
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;

@@ -24,10 +24,14 @@
 //! | load | finds the ledger at n, and only commits |
 //! | commit | begins with the next slice |
 //!
+//! Any number of workers may stage parts of one slice ([`assist`]): its parts are cut at the same
+//! places by all, and a part's record is created once.
+//!
 //! **Invariants:** the watermark moves last and only past rows that are loaded durably; every
 //! conditional write that fails or times out is read back; unknown is never treated as absent;
 //! a result is read by query id and its statement never executed twice within a slice.
 
+mod assist;
 mod commit;
 mod error;
 mod job;
@@ -43,6 +47,7 @@ mod stored;
 #[cfg(test)]
 mod tests;
 
+pub use assist::assist;
 pub use error::PullError;
 pub use job::{Limits, Mode, RunContext, TableJob, guarantee};
 pub use ports::{Clock, Event, Ports, Progress, Silent};

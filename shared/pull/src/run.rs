@@ -197,6 +197,10 @@ async fn finish(
     stored: &Stored,
     manifest: &snowferry_model::manifest::Manifest,
 ) -> Result<Step, PullError> {
+    // A load is not cut into parts: it begins with the time of a whole run before it.
+    if work.past_deadline() {
+        return Ok(Step::Deadline);
+    }
     let started = work.ports.clock.now();
     let result = load(work, manifest).await;
     work.figures(|sum| sum.load_ms += work.ports.clock.now().since_ms(started));
@@ -263,12 +267,17 @@ impl<'a> Work<'a> {
         Self { ports, run, job, stream, figures, attempt, attempts, renewed_at_ms }
     }
 
+    /// As [`Self::new`], for a worker without the lease: it is never renewed.
+    pub(crate) fn helping(ports: &'a Ports, run: &'a RunContext, job: &'a TableJob) -> Self {
+        Self { renewed_at_ms: AtomicI64::new(i64::MAX), ..Self::new(ports, run, job) }
+    }
+
     /// Changes the figures.
     pub(crate) fn figures(&self, change: impl FnOnce(&mut Figures)) {
         change(&mut self.figures.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
     }
 
-    fn take_figures(&self) -> Figures {
+    pub(crate) fn take_figures(&self) -> Figures {
         self.figures.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 

@@ -57,7 +57,8 @@ pub(crate) async fn stage(
         keys::slice_prefix(&work.stream, state.generation, slice.sequence, &slice.query_id);
     let done = parts_done(work, &prefix, &parts).await?;
     announce(work, &layout, &parts, &done);
-    match stage_missing(work, &query, &plan, &prefix, &parts, &done).await? {
+    let missing = parts.iter().filter(|part| !done.contains(&part.index)).collect();
+    match stage_missing(work, &query, &plan, &prefix, missing).await? {
         Missing::None => {}
         Missing::Deadline => return Ok(Staged::Deadline),
         Missing::Gone => return Ok(Staged::Gone),
@@ -65,6 +66,29 @@ pub(crate) async fn stage(
     let manifest = assemble(work, state, slice, &layout, &prefix, &parts).await?;
     let key = keys::manifest(&work.stream, state.generation, slice.sequence);
     Ok(Staged::Manifest(Box::new(stored::create(work, &key, manifest).await?)))
+}
+
+/// Stages what is missing of a slice beside the run that will make its manifest. Begins at a part
+/// of its own choice, so that several workers do not meet before the end.
+pub(crate) async fn stage_beside(
+    work: &Work<'_>,
+    state: &StreamState,
+    slice: &Slice,
+    choice: u64,
+) -> Result<(), PullError> {
+    let query = QueryId(slice.query_id.clone());
+    let Awaited::Layout(layout) = wait(work, &query).await? else { return Ok(()) };
+    let plan = read_plan(work, state.generation, &slice.plan).await?;
+    let parts = plan_parts(&layout, slice.part_bytes);
+    let prefix =
+        keys::slice_prefix(&work.stream, state.generation, slice.sequence, &slice.query_id);
+    let done = parts_done(work, &prefix, &parts).await?;
+    let mut missing: Vec<&PlannedPart> =
+        parts.iter().filter(|part| !done.contains(&part.index)).collect();
+    if let Some(count) = u64::try_from(missing.len()).ok().filter(|count| *count > 0) {
+        missing.rotate_left(usize::try_from(choice % count).unwrap_or(0));
+    }
+    stage_missing(work, &query, &plan, &prefix, missing).await.map(|_| ())
 }
 
 enum Awaited {
@@ -121,16 +145,15 @@ enum Missing {
     Gone,
 }
 
-/// Stages the parts without a record, `parallel_parts` at a time.
+/// Stages parts in order, `parallel_parts` at a time.
 async fn stage_missing(
     work: &Work<'_>,
     query: &QueryId,
     plan: &TablePlan,
     prefix: &str,
-    parts: &[PlannedPart],
-    done: &BTreeSet<u32>,
+    missing: Vec<&PlannedPart>,
 ) -> Result<Missing, PullError> {
-    let mut todo = parts.iter().filter(|part| !done.contains(&part.index));
+    let mut todo = missing.into_iter();
     let mut running = FuturesUnordered::new();
     let mut stopped = false;
     loop {
@@ -162,6 +185,12 @@ async fn stage_part(
     prefix: &str,
     part: &PlannedPart,
 ) -> Result<(), PullError> {
+    // Another worker may have staged it since the list was made.
+    let record = keys::part_record(prefix, part.index);
+    if stored::read::<PartRecord>(work, &record).await?.is_some() {
+        work.figures(|figures| figures.parts_reused += 1);
+        return Ok(());
+    }
     let key = keys::part_data(prefix, part.index, &work.next_attempt());
     let mut batches = work
         .ports

@@ -4,6 +4,7 @@
 //! puts faults at chosen calls of any port; [`crash`] tries every call; [`schedules`] mixes faults,
 //! overlapping runs and changes at random; [`designs`] shows that broken designs are caught.
 
+mod assist;
 mod behaviour;
 mod crash;
 mod designs;

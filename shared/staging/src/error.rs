@@ -95,9 +95,9 @@ impl Fault for StagingError {
             Self::Full { .. } => {
                 Some("free space where staged objects are kept, then run again".to_owned())
             }
-            Self::Store { .. } => {
-                Some("check that the staging folder exists and may be written to".to_owned())
-            }
+            Self::Store { .. } => Some(
+                "check that the staging folder or bucket exists and may be written to".to_owned(),
+            ),
             _ => None,
         }
     }

@@ -9,6 +9,7 @@
 //! - [`part`]: batches → Parquet with exact statistics, in bounded memory, off the runtime thread.
 //! - [`memory`]: a store in memory; the fake.
 //! - `local` (feature): a folder on this machine.
+//! - `s3` (feature): a bucket of S3.
 //! - `contract` (feature): the suite that every store passes.
 
 use std::ops::Range;
@@ -26,6 +27,8 @@ pub mod local;
 pub mod memory;
 pub mod part;
 pub mod push_keys;
+#[cfg(feature = "s3")]
+pub mod s3;
 #[cfg(test)]
 mod tests;
 

@@ -2,6 +2,7 @@
 
 mod local;
 mod part;
+mod s3;
 
 use std::sync::Arc;
 

@@ -45,6 +45,8 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ),
     // The emulator is judged against everything else, so it shares nothing with it.
     ("snowferry-emulator", &[]),
+    ("snowferry-aws-fakes", &[]),
+    ("snowferry-lambda-emulator", &["snowferry-aws-fakes"]),
     (
         "snowferry",
         &[
@@ -55,6 +57,8 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
             "snowferry-emulator",
         ],
     ),
+    ("snowferry-fn-pull", &["snowferry-bootstrap"]),
+    ("snowferry-fn-check", &["snowferry-bootstrap"]),
     ("snowferry-stories", &[]),
     ("snowferry-bench", &[]),
 ];

@@ -87,7 +87,7 @@ impl CheckItem {
         Self::new(subject, Verdict::Skipped, found)
     }
 
-    fn of<E: Fault>(subject: impl Into<String>, error: &E) -> Self {
+    pub(crate) fn of<E: Fault>(subject: impl Into<String>, error: &E) -> Self {
         let code = Some(error.code());
         Self { code, repair: error.hint(), ..Self::failed(subject, chain(error)) }
     }
@@ -117,6 +117,22 @@ pub async fn check(app: &App, connection: &Connection) -> Result<CheckReport, Bo
     items.push(check_credential(connection));
     let session = check_account(client.as_ref(), connection, &mut items).await;
     Ok(report(connection, session, items))
+}
+
+/// As [`check`], for a client that is made elsewhere; `items` says what was looked at before.
+#[cfg(feature = "aws")]
+pub(crate) async fn check_cloud(
+    connection: &Connection,
+    client: Option<&snowferry_snowflake::client::SnowflakeClient>,
+    mut items: Vec<CheckItem>,
+) -> CheckReport {
+    let Some(client) = client else {
+        items.extend(skipped_account(connection, "there is no usable credential"));
+        return report(connection, None, items);
+    };
+    items.push(check_credential(connection));
+    let session = check_account(client, connection, &mut items).await;
+    report(connection, session, items)
 }
 
 fn report(

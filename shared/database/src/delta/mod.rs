@@ -38,6 +38,8 @@ use crate::{
     BatchStream, BoxError, Database, DatabaseError, LoadRequest, Loaded, StagedParts, TableSummary,
 };
 
+#[cfg(feature = "s3")]
+pub mod bucket;
 mod change;
 mod contest;
 mod files;
@@ -103,7 +105,7 @@ impl DeltaDatabase {
     /// Returns the folder of a table, whether it is there or not.
     #[must_use]
     pub fn folder(&self, stream: &StreamKey) -> PathBuf {
-        self.root.join(stream.connection.as_str()).join(stream.table.slug().replace('%', "~"))
+        self.root.join(stream.connection.as_str()).join(folder_name(stream))
     }
 
     async fn version(&self, stream: &StreamKey) -> Result<Option<Version>, DatabaseError> {
@@ -273,6 +275,11 @@ impl Database for DeltaDatabase {
             .ok_or_else(|| store_error("read", &stream.to_string(), "there is no such table"))?;
         Ok(scan::scan(version))
     }
+}
+
+/// Returns the name of a table's folder within its connection's.
+fn folder_name(stream: &StreamKey) -> String {
+    stream.table.slug().replace('%', "~")
 }
 
 /// Prepares the change off the runtime, and returns the names of the files it wrote.

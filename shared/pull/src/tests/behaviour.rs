@@ -1,7 +1,9 @@
 //! What a pull does, told as stories on a small table.
 
+use snowferry_database::Database;
 use snowferry_model::fault::{Blame, Retry};
 use snowferry_model::run::{Outcome, RunRecord};
+use snowferry_model::state::StreamKey;
 use snowferry_model::time::UnixMillis;
 use snowferry_model::types::{ColumnDescription, SnowflakeType};
 use snowferry_model::watermark::Lookback;
@@ -173,6 +175,28 @@ async fn a_run_that_meets_its_deadline_stops_and_the_next_goes_on() {
     assert!(rounds > 1, "the deadline never came");
     assert_eq!(world.source.statements(), 1, "the statement ran again");
     world.check("deadlines").await;
+}
+
+#[tokio::test]
+async fn a_load_begins_only_before_the_deadline() {
+    // Whatever the deadline leaves time for, the manifest is loaded by a run that has time.
+    for ticks in 0..80 {
+        let world = World::new(Mode::Incremental, &["ID"]);
+        world.insert(0..10, 1);
+        let mut context = world.context();
+        let deadline = UnixMillis(world.clock.peek() + ticks);
+        context.deadline = Some(deadline);
+        let record = pull_table(&world.ports(None), &context, &world.job).await;
+        let stream = StreamKey { connection: context.connection.clone(), table: table() };
+        let loaded = world.database.ledger(&stream).await.unwrap().is_some();
+        let expected = if loaded { Outcome::Loaded } else { Outcome::Continued };
+        assert_eq!(record.outcome, expected, "{ticks} ticks");
+        context.deadline = None;
+        let record = pull_table(&world.ports(None), &context, &world.job).await;
+        let ended = matches!(record.outcome, Outcome::Loaded | Outcome::NothingNew);
+        assert!(ended, "{ticks} ticks: {record:?}");
+        world.check("a deadline before the load").await;
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,41 @@
+//! What Lambda is told of a failed invocation: a stable code as the type, so that alarms and
+//! readers of dead letters can match on it, and one sentence with the repair.
+
+use lambda_runtime::Diagnostic;
+use snowferry_model::fault::{Fault, chain};
+
+use crate::error::BootstrapError;
+
+/// A failed invocation.
+#[derive(Debug, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct Failure {
+    /// The stable code.
+    pub code: String,
+    /// What happened, with its causes and the repair.
+    pub message: String,
+}
+
+impl Failure {
+    /// Takes code, message and repair of an error.
+    #[must_use]
+    pub fn of(error: &BootstrapError) -> Self {
+        Self::told(error.code(), &chain(error), error.hint().as_deref())
+    }
+
+    /// Takes code, message and repair.
+    #[must_use]
+    pub fn told(code: &str, message: &str, repair: Option<&str>) -> Self {
+        let message = match repair {
+            Some(repair) => format!("{message}; {repair}"),
+            None => message.to_owned(),
+        };
+        Self { code: code.to_owned(), message }
+    }
+}
+
+impl From<Failure> for Diagnostic {
+    fn from(failure: Failure) -> Self {
+        Self { error_type: failure.code, error_message: failure.message }
+    }
+}

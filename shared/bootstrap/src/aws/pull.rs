@@ -1,0 +1,430 @@
+//! One invocation of the pull: a selection's tables one after the other until the deadline, then
+//! the rest is handed on through the queue.
+//!
+//! 1. understand the event; from a queue, message by message;
+//! 2. read the stored connection, make its client with the present secrets;
+//! 3. pull table by table; a refused sign-in is tried again, once, with secrets read anew and once
+//!    with those that a rotation has staged;
+//! 4. write a line for each table; hand on what the deadline left, each table by itself, so that
+//!    several workers go on with a long backfill.
+//!
+//! Killed at any point, the message comes again, and the engine goes on where things stand. A
+//! message that was worked off is remembered, so that a second delivery does nothing.
+//!
+//! A failure that only a person can repair is not tried again from the queue: it is in the run's
+//! record, in the metrics and in the log. One that may pass is reported, and the queue brings the
+//! message back.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use snowferry_checkpoint::CheckpointStore;
+use snowferry_model::fault::{Fault, Retry};
+use snowferry_model::names::TableName;
+use snowferry_model::run::{Outcome, RunRecord};
+use snowferry_model::time::UnixMillis;
+use snowferry_pull::{Clock, Limits, RunContext, TableJob, assist, pull_table};
+use snowferry_snowflake::client::SnowflakeClient;
+use uuid::Uuid;
+
+use super::event::{self, Event, Message, Request, Selection};
+use super::failure::Failure;
+use super::queue::{HELPERS, MOST_HOPS, Next};
+use super::{Cloud, metrics};
+use crate::clock::{self, SystemClock};
+use crate::config::Connection;
+use crate::error::BootstrapError;
+
+/// The code of a refused sign-in, after which secrets are read again.
+const SIGN_IN: &str = "SNOWFLAKE_SIGN_IN";
+
+/// The most of an invocation's time that is kept for finishing the part at work, storing what was
+/// done and handing on.
+const LONGEST_MARGIN: Duration = Duration::from_secs(120);
+
+/// Which share of the time is kept when it is short: one in five.
+const MARGIN_SHARE: u32 = 5;
+
+/// Which share of the time a lease lasts without being renewed: one in twenty.
+const LEASE_SHARE: u64 = 20;
+
+/// What an invocation is given besides its event.
+#[derive(Clone, Debug)]
+pub struct Invocation {
+    /// When the process is stopped.
+    pub deadline: SystemTime,
+    /// The request's id; unique to the attempt together with the process.
+    pub request_id: String,
+}
+
+/// What a pull answers to a direct call.
+#[derive(Debug, Serialize)]
+pub struct PullReport {
+    /// The connection.
+    pub connection: String,
+    /// The run.
+    pub run_id: String,
+    /// How each table ended.
+    pub tables: Vec<TableReport>,
+}
+
+/// How one table ended.
+#[derive(Debug, Serialize)]
+pub struct TableReport {
+    /// The table.
+    pub table: String,
+    /// `loaded`, `nothing_new`, `continued`, `busy` or `failed`.
+    pub outcome: &'static str,
+    /// Rows that were loaded.
+    pub rows: u64,
+    /// The stable code of a failure.
+    pub code: Option<String>,
+    /// What to do about it.
+    pub repair: Option<String>,
+}
+
+/// Works on an event and returns what Lambda is to be answered.
+///
+/// # Errors
+/// A direct call fails when a table failed. Messages of a queue never fail the invocation: those
+/// that are to come back are named in the answer.
+pub async fn handle(
+    cloud: &Cloud,
+    event: Value,
+    invocation: &Invocation,
+) -> Result<Value, Failure> {
+    match event::parse(event).map_err(|error| Failure::of(&error))? {
+        Event::Direct(request) => {
+            let run_id = clock::new_run_id();
+            let done = pull(cloud, &request, &run_id, "manual", invocation).await;
+            let records = done.map_err(|error| Failure::of(&error))?;
+            answer(&request.selection, &run_id, &records)
+        }
+        Event::Queue(messages) => {
+            let mut failed = Vec::new();
+            for message in messages {
+                // A FIFO queue keeps its order only if nothing behind a failure is worked off.
+                if !failed.is_empty() || !work_off(cloud, &message, invocation).await {
+                    failed.push(json!({ "itemIdentifier": message.id }));
+                }
+            }
+            Ok(json!({ "batchItemFailures": failed }))
+        }
+    }
+}
+
+/// Answers a direct call: the report, or the first failure.
+fn answer(selection: &Selection, run_id: &str, records: &[RunRecord]) -> Result<Value, Failure> {
+    let failure = records.iter().find_map(|record| match &record.outcome {
+        Outcome::Failed { code, message, hint, .. } => {
+            Some(Failure::told(code, message, hint.as_deref()))
+        }
+        _ => None,
+    });
+    match failure {
+        Some(failure) => Err(failure),
+        None => Ok(json!(PullReport {
+            connection: selection.connection.to_string(),
+            run_id: run_id.to_owned(),
+            tables: records.iter().map(TableReport::of).collect(),
+        })),
+    }
+}
+
+/// Works on one message; `false` when it is to come back.
+async fn work_off(cloud: &Cloud, message: &Message, invocation: &Invocation) -> bool {
+    let request = match &message.request {
+        Ok(request) => request,
+        Err(error) => {
+            // It would be no better the next time; the dead-letter queue is not for misspellings.
+            tracing::error!(code = error.code(), message = %message.id, %error, "a message is refused");
+            return true;
+        }
+    };
+    let run_id = request.run_id.clone().unwrap_or_else(|| run_id_of(message));
+    let trigger = if request.hop == 0 { "schedule" } else { "continuation" };
+    let pulled = pull_message(cloud, request, &run_id, trigger, invocation).await;
+    match pulled {
+        Ok(records) => !records.iter().any(comes_back),
+        Err(error) => {
+            let (code, run) = (error.code(), run_id.as_str());
+            tracing::error!(code, run_id = run, %error, "a run could not start");
+            error.retry() == Retry::AfterFix
+        }
+    }
+}
+
+/// As [`pull`], unless the message was worked off before.
+async fn pull_message(
+    cloud: &Cloud,
+    request: &Request,
+    run_id: &str,
+    trigger: &str,
+    invocation: &Invocation,
+) -> Result<Vec<RunRecord>, BootstrapError> {
+    let connection = &request.selection.connection;
+    if request.helper.is_some() {
+        help(cloud, request, run_id, invocation).await?;
+        return Ok(Vec::new());
+    }
+    let task = task_of(request, run_id);
+    if cloud.documents.is_done(connection, &task).await? {
+        tracing::info!(run_id, hop = request.hop, "a message came again and is done");
+        return Ok(Vec::new());
+    }
+    let records = pull(cloud, request, run_id, trigger, invocation).await?;
+    if !records.iter().any(comes_back) {
+        cloud.documents.set_done(connection, &task, SystemClock.now()).await?;
+    }
+    Ok(records)
+}
+
+/// Returns whether a failure may pass by itself, so that the message is to be tried again.
+fn comes_back(record: &RunRecord) -> bool {
+    match &record.outcome {
+        Outcome::Failed { retry, .. } => *retry != Retry::AfterFix,
+        Outcome::Busy { .. } => true,
+        _ => false,
+    }
+}
+
+/// Names what a message asks for: the same in each delivery, and another for each hop and table.
+fn task_of(request: &Request, run_id: &str) -> String {
+    let tables = request.selection.tables.iter().flatten();
+    let tables: Vec<String> = tables.map(ToString::to_string).collect();
+    let hash = Uuid::new_v5(&Uuid::NAMESPACE_OID, tables.join("\n").as_bytes());
+    format!("{run_id}#{}#{}", request.hop, hash.simple())
+}
+
+/// Makes a run id that is the same for each delivery of a message and sorts by its sending.
+fn run_id_of(message: &Message) -> String {
+    let hash = Uuid::new_v5(&Uuid::NAMESPACE_OID, message.id.as_bytes());
+    let mut random = [0; 10];
+    for (to, from) in random.iter_mut().zip(hash.as_bytes()) {
+        *to = *from;
+    }
+    uuid::Builder::from_unix_timestamp_millis(message.sent_at_ms, &random).into_uuid().to_string()
+}
+
+/// Pulls the tables of a selection until the deadline and hands the rest on.
+async fn pull(
+    cloud: &Cloud,
+    request: &Request,
+    run_id: &str,
+    trigger: &str,
+    invocation: &Invocation,
+) -> Result<Vec<RunRecord>, BootstrapError> {
+    let selection = &request.selection;
+    let connection = cloud.connection(&selection.connection).await?;
+    let jobs = select(&connection, selection)?;
+    let context = context(cloud, &connection, run_id, trigger, invocation);
+    let client = cloud.client(&connection)?;
+    let mut session = Session { cloud, connection: &connection, client, refusals: 0 };
+    let mut records = Vec::new();
+    let mut rest = Vec::new();
+    for job in &jobs {
+        if context.deadline.is_some_and(|deadline| SystemClock.now() >= deadline) {
+            rest.push(Rest { table: job.table.clone(), is_staging: false });
+            continue;
+        }
+        let record = session.pull(&context, job).await?;
+        tell(cloud, &record).await;
+        if record.outcome == Outcome::Continued {
+            let is_staging = record.figures.rows_announced > 0;
+            rest.push(Rest { table: job.table.clone(), is_staging });
+        }
+        records.push(record);
+    }
+    session.client.close().await;
+    hand_on(cloud, request, &connection, &rest, run_id).await?;
+    Ok(records)
+}
+
+/// A table that goes on in another invocation.
+struct Rest {
+    table: TableName,
+    /// Whether its slice is pinned, so that helpers have something to stage.
+    is_staging: bool,
+}
+
+/// A connection with its client, which may have to be made again with other secrets.
+struct Session<'a> {
+    cloud: &'a Cloud,
+    connection: &'a Connection,
+    client: Arc<SnowflakeClient>,
+    refusals: u32,
+}
+
+impl Session<'_> {
+    /// Pulls a table; a refused sign-in is tried again with secrets read anew, then with those
+    /// that a rotation has staged.
+    async fn pull(
+        &mut self,
+        context: &RunContext,
+        job: &TableJob,
+    ) -> Result<RunRecord, BootstrapError> {
+        loop {
+            let ports = self.cloud.ports(Arc::clone(&self.client))?;
+            let record = Box::pin(pull_table(&ports, context, job)).await;
+            let refused =
+                matches!(&record.outcome, Outcome::Failed { code, .. } if code == SIGN_IN);
+            match (refused, self.refusals) {
+                (true, 0) => self.cloud.secrets.forget(&self.connection.name),
+                (true, 1) => self.cloud.secrets.prefer_pending(&self.connection.name),
+                _ => return Ok(record),
+            }
+            self.refusals += 1;
+            self.client = self.cloud.client(self.connection)?;
+        }
+    }
+}
+
+async fn hand_on(
+    cloud: &Cloud,
+    request: &Request,
+    connection: &Connection,
+    rest: &[Rest],
+    run_id: &str,
+) -> Result<(), BootstrapError> {
+    if rest.is_empty() {
+        return Ok(());
+    }
+    let hop = request.hop.saturating_add(1);
+    if hop > MOST_HOPS {
+        return Err(BootstrapError::Hops { run_id: run_id.to_owned(), hops: request.hop });
+    }
+    let queue = cloud.queue.as_ref().ok_or_else(|| BootstrapError::Setting {
+        setting: "SNOWFERRY_QUEUE_URL",
+        reason: "a run met its deadline, and no queue is set to hand it on".to_owned(),
+    })?;
+    for (position, job) in connection.tables.iter().enumerate() {
+        let Some(begun) = rest.iter().find(|rest| rest.table == job.table) else { continue };
+        let (selection, table) = (&request.selection, &job.table);
+        let next = Next { selection, table, position, run_id, hop, helper: None };
+        queue.hand_on(next).await?;
+        // A slice that is pinned and not staged has work for several.
+        for helper in 1..=if begun.is_staging { HELPERS } else { 0 } {
+            queue.hand_on(Next { helper: Some(helper), ..next }).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Stages parts of a slice that a run of another worker has pinned. Never hands on: the run does.
+async fn help(
+    cloud: &Cloud,
+    request: &Request,
+    run_id: &str,
+    invocation: &Invocation,
+) -> Result<(), BootstrapError> {
+    let connection = cloud.connection(&request.selection.connection).await?;
+    let context = context(cloud, &connection, run_id, "helper", invocation);
+    let client = cloud.client(&connection)?;
+    let ports = cloud.ports(Arc::clone(&client))?;
+    for job in select(&connection, &request.selection)? {
+        match Box::pin(assist(&ports, &context, &job)).await {
+            Ok(figures) => {
+                let (table, parts) = (job.table.to_string(), figures.parts_staged);
+                tracing::info!(run_id, connection = %connection.name, table, parts, "helped");
+            }
+            // The run that is helped meets the same, and tells it.
+            Err(error) => tracing::warn!(code = error.code(), run_id, "a helper gave up"),
+        }
+    }
+    client.close().await;
+    Ok(())
+}
+
+/// Returns the jobs that were asked for, in the order of the connection.
+fn select(connection: &Connection, selection: &Selection) -> Result<Vec<TableJob>, BootstrapError> {
+    let known = &connection.tables;
+    for table in selection.tables.iter().flatten() {
+        if !known.iter().any(|job| job.table == *table) {
+            let reason = format!("the connection {} has no table {table}", connection.name);
+            return Err(BootstrapError::Event { reason });
+        }
+    }
+    let wanted = |job: &&TableJob| {
+        selection.tables.as_ref().is_none_or(|tables| tables.contains(&job.table))
+    };
+    let mut jobs: Vec<TableJob> = known.iter().filter(wanted).cloned().collect();
+    for job in &mut jobs {
+        let Some(mode) = selection.mode else { continue };
+        if mode == snowferry_pull::Mode::Incremental && job.cursor.is_none() {
+            let reason = format!("{} has no cursor, which mode incremental needs", job.table);
+            return Err(BootstrapError::Event { reason });
+        }
+        job.mode = mode;
+    }
+    Ok(jobs)
+}
+
+fn context(
+    cloud: &Cloud,
+    connection: &Connection,
+    run_id: &str,
+    trigger: &str,
+    invocation: &Invocation,
+) -> RunContext {
+    let mut limits = Limits::default();
+    if let Some(mib) = cloud.settings.part_mib {
+        limits.part_bytes = mib << 20;
+    }
+    let left = invocation.deadline.duration_since(SystemTime::now()).unwrap_or_default();
+    let margin = (left / MARGIN_SHARE).min(LONGEST_MARGIN);
+    // A killed worker's lease is over before its message comes again: in AWS 45 s after 900 s at
+    // most, and the message after 960 s.
+    limits.lease_ms = (millis(left) / LEASE_SHARE).max(1);
+    RunContext {
+        connection: connection.name.clone(),
+        run_id: run_id.to_owned(),
+        trigger: trigger.to_owned(),
+        owner: format!("{} of {}", invocation.request_id, clock::owner(SystemClock.now())),
+        deadline: Some(unix(invocation.deadline - margin)),
+        limits,
+    }
+}
+
+fn unix(time: SystemTime) -> UnixMillis {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixMillis(i64::try_from(millis(since)).unwrap_or(i64::MAX))
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Writes the line of a run and, for a failure, a word in the log.
+#[expect(clippy::print_stdout, reason = "CloudWatch reads metrics from standard output")]
+async fn tell(cloud: &Cloud, record: &RunRecord) {
+    let synced = match cloud.checkpoint.load(&record.stream).await {
+        Ok(stored) => stored.and_then(|stored| stored.state.synced_as_of),
+        Err(error) => {
+            tracing::warn!(code = error.code(), "read a state for its metrics");
+            None
+        }
+    };
+    println!("{}", metrics::line(&cloud.settings.function, record, synced, SystemClock.now()));
+    if let Outcome::Failed { code, message, .. } = &record.outcome {
+        let (run_id, table) = (record.run_id.as_str(), record.stream.to_string());
+        tracing::error!(%code, run_id, table, error = %message, "a run failed");
+    }
+}
+
+impl TableReport {
+    fn of(record: &RunRecord) -> Self {
+        let (code, repair) = match &record.outcome {
+            Outcome::Failed { code, hint, .. } => (Some(code.clone()), hint.clone()),
+            _ => (None, None),
+        };
+        Self {
+            table: record.stream.table.to_string(),
+            outcome: metrics::word(&record.outcome),
+            rows: record.figures.rows_loaded,
+            code,
+            repair,
+        }
+    }
+}
