@@ -61,6 +61,7 @@ impl Conversation {
     }
 
     /// Has statements cancelled that are not done by then.
+    #[cfg_attr(not(test), expect(dead_code, reason = "a push waits for its statements"))]
     pub(super) fn until(mut self, deadline: Instant) -> Self {
         self.deadline = Some(deadline);
         self
@@ -71,7 +72,7 @@ impl Conversation {
     }
 
     /// Returns the role in use, as far as known.
-    #[cfg_attr(test, expect(dead_code, reason = "for the engine that writes"))]
+    #[expect(dead_code, reason = "for statements that name the role")]
     pub(super) fn role(&self) -> String {
         self.session.role()
     }

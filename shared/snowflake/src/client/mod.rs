@@ -13,7 +13,6 @@ mod account;
 mod answer;
 mod binds;
 mod chunks;
-#[cfg_attr(not(test), expect(dead_code, reason = "for the engine that writes"))]
 mod conversation;
 mod credential;
 mod facts;
@@ -27,7 +26,7 @@ mod sign_in;
 mod source;
 mod sql;
 mod statement;
-#[cfg_attr(not(test), expect(dead_code, reason = "for the engine that writes"))]
+mod target;
 mod upload;
 
 use std::sync::{Arc, Mutex};
@@ -44,6 +43,8 @@ pub use facts::{CursorCandidate, Grant, SessionFacts, TableSummary, cursor_candi
 pub use http::RetryRules;
 pub use oauth::OAuthClient;
 pub use sql::Scope;
+pub use sql::push::{SetupTable, push_setup};
+pub use target::SnowflakeTarget;
 
 /// Results whose links are kept for further reads.
 const OPEN_RESULTS_KEPT: usize = 4;
@@ -143,7 +144,6 @@ impl SnowflakeClient {
 impl SnowflakeClient {
     /// Begins a session of its own for statements that belong together; the sign-in happens with
     /// the first of them.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the engine that writes"))]
     fn converse(&self) -> Conversation {
         Conversation::new(self.session.beside(WhenGone::Fail))
     }

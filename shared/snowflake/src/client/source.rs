@@ -160,7 +160,7 @@ pub(super) fn columns(described: &TextRows) -> Result<Vec<ColumnDescription>, Sn
 }
 
 /// Finds the object of exactly this name; LIKE ignores case.
-fn exactly(shown: &TextRows, table: &TableName, kind: Kind) -> Option<(String, String)> {
+pub(super) fn exactly(shown: &TextRows, table: &TableName, kind: Kind) -> Option<(String, String)> {
     let same = |row: &&Vec<Option<String>>, column: &str, wanted: &Identifier| {
         shown.get(row, column).is_none_or(|found| found == wanted.as_str())
     };

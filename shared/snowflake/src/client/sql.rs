@@ -2,6 +2,8 @@
 //! [`Identifier::quoted`], values only as binds; a pattern of SHOW, which takes no bind, is the
 //! one literal, and is escaped here.
 
+pub(super) mod push;
+
 use serde_json::{Value, json};
 use snowferry_model::names::{Identifier, TableName};
 use snowferry_model::types::SnowflakeType;
@@ -13,9 +15,7 @@ use crate::{ProfileRequest, ReadRequest, SnowflakeError};
 
 mod stage;
 
-#[cfg(test)]
-pub(super) use stage::Stage;
-pub(super) use stage::{StageFile, put};
+pub(super) use stage::{Stage, StageFile, put};
 
 const SECONDS_PER_DAY: u64 = 86_400;
 

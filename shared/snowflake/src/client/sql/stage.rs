@@ -7,7 +7,7 @@ use crate::SnowflakeError;
 
 /// An internal stage.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(not(test), expect(dead_code, reason = "for the engine that writes"))]
+#[cfg_attr(not(test), expect(dead_code, reason = "a push uses the user's stage"))]
 pub(in crate::client) enum Stage {
     /// The stage of the signed-in user; needs no privilege.
     User,
@@ -44,7 +44,6 @@ impl StageFile {
     ///
     /// # Errors
     /// [`SnowflakeError::Request`] for any other name.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the engine that writes"))]
     pub(in crate::client) fn new(
         stage: Stage,
         folder: &str,

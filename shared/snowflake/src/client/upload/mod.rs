@@ -91,6 +91,7 @@ impl Conversation {
     ///
     /// # Errors
     /// As [`SnowflakeClient::upload`].
+    #[cfg_attr(not(test), expect(dead_code, reason = "a push uses the user's stage"))]
     pub(super) async fn upload(&mut self, upload: &Upload<'_>) -> Result<(), SnowflakeError> {
         self.session().upload(upload).await
     }
