@@ -67,7 +67,31 @@ def sign_in(ready):
     check(
         "unknown user is refused",
         fails_with(lambda: connect(ready, user="NOBODY", password=ready["password"])), 390100)
+    by_tokens(ready)
     return by_password
+
+
+def post(url, body, kind="application/json"):
+    request = urllib.request.Request(url, body.encode(), {"Content-Type": kind})
+    with urllib.request.urlopen(request) as answer:
+        return json.loads(answer.read() or "null")
+
+
+def by_tokens(ready):
+    user = ready["user"]
+    made = post(f"{ready['admin_url']}/access-tokens", json.dumps({"user": user}))
+    session = connect(ready, authenticator="PROGRAMMATIC_ACCESS_TOKEN", token=made["token"])
+    check("programmatic access token signs in", one(session, "select current_user()"), user)
+    session.close()
+    check("a made-up one is refused", fails_with(lambda: connect(
+        ready, authenticator="PROGRAMMATIC_ACCESS_TOKEN", token="made up")), 394400)
+    client = {"client_id": "judge", "client_secret": "secret", "user": user}
+    post(f"{ready['admin_url']}/oauth-clients", json.dumps(client))
+    form = "grant_type=client_credentials&client_id=judge&client_secret=secret"
+    granted = post(ready["oauth_token_url"], form, "application/x-www-form-urlencoded")
+    session = connect(ready, authenticator="OAUTH", token=granted["access_token"])
+    check("OAuth token signs in", one(session, "select current_user()"), user)
+    session.close()
 
 
 # Each type with the values that break clients: column type, SQL literal, what Python must see.
