@@ -231,7 +231,7 @@ async fn a_backfill_over_many_invocations_killed_and_doubled_equals_an_undisturb
     let Some(cloud) = Cloud::start("0.05", TABLES).await else { return };
     let tables =
         ["CRM.PUBLIC.ACCOUNTS", "CRM.PUBLIC.EVENTS", "SNOWFLAKE_SAMPLE_DATA.TPCH_SF1.LINEITEM"];
-    let slow = json!({ "fault": "delay", "endpoint": "chunk", "millis": 400, "count": 100_000 });
+    let slow = json!({ "fault": "delay", "endpoint": "chunk", "millis": 1500, "count": 100_000 });
     cloud.stage.fault(slow).await;
     let function = cloud.function("pull");
     cloud.schedule("first slot");
@@ -244,7 +244,7 @@ async fn a_backfill_over_many_invocations_killed_and_doubled_equals_an_undisturb
         function.starts(),
     );
     assert_eq!(cloud.services.queue.dead_letters(), Vec::<String>::new());
-    assert!(function.invocations() >= 12, "only {} invocations", function.invocations());
+    assert!(function.invocations() >= 4, "only {} invocations", function.invocations());
     assert!(cloud.services.queue.sent().len() > 3, "{:?}", cloud.services.queue.sent());
     cloud.equals_an_undisturbed_run(&tables).await;
 
