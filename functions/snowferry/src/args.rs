@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 use snowferry_bootstrap::home::{DEFAULT_HOME, Home};
 
 use crate::commands::{
-    check, compare, demo, discover, emulator, init, keygen, pull, reset, runs, setup_sql, state,
-    status,
+    check, compare, demo, discover, emulator, init, keygen, maintain, pull, query, reset, runs,
+    setup_sql, state, status,
 };
 
 const ABOUT: &str = "Moves tables between customers' Snowflake accounts and your own database";
@@ -111,8 +111,12 @@ pub(crate) enum Command {
     Pull(pull::PullArgs),
     /// Show how far each table is synced, and what that promises
     Status(status::StatusArgs),
+    /// Ask the pulled tables in SQL
+    Query(query::QueryArgs),
     /// Compare both sides of tables, value by value
     Compare(compare::CompareArgs),
+    /// Merge small files of tables, delete files that nobody needs
+    Maintain(maintain::MaintainArgs),
     /// List what recent runs did
     Runs(runs::RunsArgs),
     /// Look at one run

@@ -13,6 +13,11 @@ pub(crate) fn line(text: impl std::fmt::Display) -> Result<(), Failure> {
     written(writeln!(std::io::stdout().lock(), "{text}"))
 }
 
+/// Writes whole lines to standard output.
+pub(crate) fn text(lines: &str) -> Result<(), Failure> {
+    written(std::io::stdout().lock().write_all(lines.as_bytes()))
+}
+
 /// Writes a line to standard error: what happens, not what results.
 pub(crate) fn note(text: impl std::fmt::Display) {
     // A closed standard error must not stop a pull.

@@ -10,12 +10,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use snowferry_checkpoint::sqlite::SqliteCheckpoint;
 use snowferry_checkpoint::{CheckpointStore, RunStore};
 use snowferry_database::delta::DeltaDatabase;
-use snowferry_database::{Database, TableSummary};
+use snowferry_database::delta::maintain::{Maintained, MaintenancePolicy};
+use snowferry_database::delta::query::{DeltaExport, QueryOptions};
+use snowferry_database::{BatchStream, Database, DatabaseError, Description, Export, TableSummary};
+use snowferry_model::export::ExportQuery;
 use snowferry_model::fault::chain;
 use snowferry_model::names::{ConnectionName, TableName};
 use snowferry_model::run::RunRecord;
 use snowferry_model::state::{StreamKey, StreamState};
-use snowferry_pull::{Ports, Progress};
+use snowferry_pull::{Clock, Ports, Progress};
 use snowferry_snowflake::client::SnowflakeClient;
 use snowferry_staging::local::LocalStaging;
 
@@ -34,6 +37,15 @@ const STATUS_RUNS: usize = 10_000;
 pub struct App {
     home: Home,
     clients: Mutex<BTreeMap<ConnectionName, Arc<SnowflakeClient>>>,
+}
+
+/// When tables are maintained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// At once.
+    Now,
+    /// Those that are due, after a load.
+    IfDue,
 }
 
 /// What is known of one table without asking its account.
@@ -117,6 +129,63 @@ impl App {
     pub fn database(&self, connection: &Connection) -> Result<DeltaDatabase, BootstrapError> {
         let folder = connection.tables_folder.clone().unwrap_or_else(|| self.home.tables());
         DeltaDatabase::open(folder).map_err(|source| BootstrapError::Database { source })
+    }
+
+    /// Returns queries over our database as the connection names it, or over the data folder's.
+    ///
+    /// # Errors
+    /// [`BootstrapError::Database`].
+    pub fn export(&self, connection: Option<&Connection>) -> Result<DeltaExport, BootstrapError> {
+        let folder = connection.and_then(|connection| connection.tables_folder.clone());
+        let database = DeltaDatabase::open(folder.unwrap_or_else(|| self.home.tables()))
+            .map_err(|source| BootstrapError::Database { source })?;
+        Ok(DeltaExport::new(database, QueryOptions::default()))
+    }
+
+    /// Asks our database, and returns the columns of the answer with its rows.
+    ///
+    /// # Errors
+    /// [`BootstrapError::Query`] with what is wrong with it.
+    pub async fn query(
+        &self,
+        connection: Option<&Connection>,
+        query: &ExportQuery,
+    ) -> Result<(Description, BatchStream), BootstrapError> {
+        let export = self.export(connection)?;
+        let failed = |source| BootstrapError::Query { source };
+        let description = export.describe(query).await.map_err(failed)?;
+        let rows = export.open(&description.snapshot).await.map_err(failed)?;
+        Ok((description, rows))
+    }
+
+    /// Maintains some tables of a connection: small files are merged, and files that nobody can
+    /// need any more are deleted. One table's failure does not keep the others from it.
+    ///
+    /// # Errors
+    /// [`BootstrapError::Database`] when the folder of the tables cannot be used.
+    pub async fn maintain(
+        &self,
+        connection: &Connection,
+        tables: impl IntoIterator<Item = &TableName>,
+        policy: &MaintenancePolicy,
+        when: When,
+    ) -> Result<Vec<(TableName, Result<Maintained, DatabaseError>)>, BootstrapError> {
+        let database = self.database(connection)?;
+        let mut all = Vec::new();
+        for table in tables {
+            let stream = StreamKey { connection: connection.name.clone(), table: table.clone() };
+            let due = match when {
+                When::Now => Ok(true),
+                When::IfDue => database.is_maintenance_due(&stream).await,
+            };
+            let done = match due {
+                Ok(true) => database.maintain(&stream, policy, SystemClock.now()).await,
+                Ok(false) => Ok(Maintained::default()),
+                Err(error) => Err(error),
+            };
+            all.push((table.clone(), done));
+        }
+        Ok(all)
     }
 
     /// Lists the newest runs; none when nothing was ever kept here.

@@ -138,6 +138,12 @@ pub enum BootstrapError {
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A query over the tables was refused or failed.
+    #[error(transparent)]
+    Query {
+        /// Why.
+        source: DatabaseError,
+    },
     /// Our database cannot be opened.
     #[error("open the folder of the tables")]
     Database {
@@ -179,7 +185,7 @@ impl BootstrapError {
             Self::Snowflake { source, .. } | Self::NextKey { source, .. } => Some(source.as_ref()),
             Self::Staging { source } => Some(source),
             Self::Checkpoint { source } => Some(source),
-            Self::Database { source } => Some(source),
+            Self::Database { source } | Self::Query { source } => Some(source),
             _ => None,
         }
     }

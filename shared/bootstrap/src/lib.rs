@@ -35,4 +35,5 @@ pub mod state;
 pub mod trace;
 
 // A program names these types of the rooms below, and depends on this crate alone for them.
+pub use snowferry_database::delta::maintain::{Maintained, MaintenancePolicy};
 pub use snowferry_snowflake::{ReadRequest, ResultState, SnowflakeError};

@@ -157,7 +157,7 @@ impl Fault for DatabaseError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Full { .. } => Some("free space where the tables are kept, then run again".to_owned()),
+            Self::Full { .. } => Some("free space where the tables are kept (a query: where temporary files are), then run again".to_owned()),
             Self::Ledger { .. } => Some(
                 "the state and the table do not belong together (was one of them restored or moved?); \
                  `snowferry reset` starts the table anew with a full backfill"

@@ -25,6 +25,7 @@ use snowferry_model::manifest::{Manifest, PartRecord};
 use snowferry_model::plan::TablePlan;
 use snowferry_model::state::{LedgerPosition, StreamKey};
 
+mod columns;
 #[cfg(feature = "contract")]
 #[expect(
     clippy::unwrap_used,
@@ -116,11 +117,13 @@ pub trait Database: Send + Sync {
     /// Applies a manifest and moves the ledger, in one transaction.
     ///
     /// The first manifest of a generation (sequence 1, always a replace) is accepted over any
-    /// position of an earlier generation and over none.
+    /// position of an earlier generation and over none. A manifest that is no replace may bring
+    /// columns and lack columns: where rows lack one, they are NULL in it.
     ///
     /// # Errors
     /// - [`DatabaseError::Ledger`]: the ledger is neither at n−1 nor at n; nothing was changed.
-    /// - [`DatabaseError::Schema`]: the table has other columns, and the manifest is no replace.
+    /// - [`DatabaseError::Schema`]: a column has another type in the table, and the manifest is no
+    ///   replace.
     /// - [`DatabaseError::NullKey`], [`DatabaseError::Part`]: the rows cannot be applied.
     /// - [`DatabaseError::Unknown`]: read the ledger before deciding.
     async fn load(

@@ -18,6 +18,7 @@ use snowferry_model::manifest::PartRecord;
 use snowferry_model::slice::{Apply, UniqueBy};
 use snowferry_model::state::{LedgerPosition, StreamKey};
 
+use crate::columns::{conform, extended};
 use crate::keys::{KeyEncoder, UniqueColumns, whole_rows};
 use crate::position::{self, Step};
 use crate::{
@@ -81,16 +82,14 @@ impl MemoryDatabase {
         if position::step(&name, found, request.manifest)? == Step::Already {
             return Ok(Loaded::Already);
         }
-        let schema: SchemaRef = Arc::new(request.plan.schema());
+        let mut schema: SchemaRef = Arc::new(request.plan.schema());
         let replaces = matches!(request.manifest.apply, Apply::Replace { .. });
-        if let Some(table) = before
-            && !replaces
-            && table.schema != schema
-        {
-            let reason = "its columns are not those of the plan".to_owned();
-            return Err(DatabaseError::Schema { table: name, reason });
+        let mut standing = before.map(|table| table.rows.clone()).unwrap_or_default();
+        if let Some(table) = before.filter(|_| !replaces) {
+            schema = extended(&name, &table.schema, &schema)?;
+            standing = conform_all(&name, &schema, &standing)?;
         }
-        let standing = before.map(|table| table.rows.clone()).unwrap_or_default();
+        let incoming = conform_all(&name, &schema, &incoming)?;
         let (rows, figures) = apply(&name, &schema, request, standing, incoming)?;
         let mut versions = before.map(|table| table.versions.clone()).unwrap_or_default();
         let ledger = position::wanted(request.manifest);
@@ -144,6 +143,19 @@ impl Database for MemoryDatabase {
         };
         Ok(Box::pin(futures::stream::iter(table.rows.into_iter().map(Ok))))
     }
+}
+
+fn conform_all(
+    table: &str,
+    schema: &SchemaRef,
+    batches: &[RecordBatch],
+) -> Result<Vec<RecordBatch>, DatabaseError> {
+    let conformed: Result<Vec<_>, _> = batches.iter().map(|batch| conform(batch, schema)).collect();
+    conformed.map_err(|error| DatabaseError::Store {
+        step: "load",
+        table: table.to_owned(),
+        source: error.into(),
+    })
 }
 
 fn rows_of(batches: &[RecordBatch]) -> u64 {

@@ -7,7 +7,9 @@ pub(crate) mod discover;
 pub(crate) mod emulator;
 pub(crate) mod init;
 pub(crate) mod keygen;
+pub(crate) mod maintain;
 pub(crate) mod pull;
+pub(crate) mod query;
 pub(crate) mod reset;
 pub(crate) mod runs;
 pub(crate) mod setup_sql;
@@ -37,7 +39,9 @@ pub(crate) async fn run(cli: Cli) -> Result<Done, Failure> {
         Command::Discover(args) => Box::pin(discover::run(global, args)).await,
         Command::Pull(args) => Box::pin(pull::run(global, args)).await,
         Command::Status(args) => Box::pin(status::run(global, args)).await,
+        Command::Query(args) => Box::pin(query::run(global, args)).await,
         Command::Compare(args) => Box::pin(compare::run(global, args)).await,
+        Command::Maintain(args) => Box::pin(maintain::run(global, args)).await,
         Command::Runs(args) => Box::pin(runs::list(global, args)).await,
         Command::Run(args) => Box::pin(runs::show(global, args)).await,
         Command::State(args) => Box::pin(state::run(global, args)).await,

@@ -12,6 +12,7 @@ use snowferry_model::names::TableName;
 use snowferry_model::state::StreamKey;
 use snowferry_pull::{Clock, Limits, Mode, Ports, RunContext, TableJob, pull_table};
 
+use super::maintain;
 use crate::args::Global;
 use crate::failure::{Done, Failure};
 use crate::interrupt::asked_to_stop;
@@ -110,6 +111,14 @@ pub(crate) async fn run(global: &Global, args: PullArgs) -> Result<Done, Failure
         release(&ports, &context, &jobs, watcher.as_ref()).await;
     }
     app.sign_out().await;
+    if !interrupted {
+        let is_loaded = |job: &&TableJob| {
+            let table = job.table.to_string();
+            runs.iter().any(|run| run.outcome == "loaded" && run.table == table)
+        };
+        let loaded: Vec<_> = jobs.iter().filter(is_loaded).map(|job| &job.table).collect();
+        maintain::after_pull(&app, &connection, loaded).await;
+    }
     tell(global, &args.name, &context.run_id, &runs, interrupted)
 }
 

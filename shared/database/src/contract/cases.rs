@@ -209,16 +209,84 @@ pub(super) async fn a_new_generation_may_have_other_columns(open: Open<'_>) {
     assert_eq!(summary.schema, after.schema());
 }
 
-pub(super) async fn other_columns_are_refused_within_a_generation(open: Open<'_>) {
-    let before = Scene::keyed("COLUMNS", StagedForm::Int64);
+pub(super) async fn columns_come_and_go_within_a_generation(open: Open<'_>) {
+    let int = StagedForm::Int64;
+    let database = open();
+    let before = Scene::keyed("COLUMNS", int);
+    before
+        .apply(
+            database.as_ref(),
+            (1, 1),
+            replace(),
+            &[vec![int_row(1, 1, "a"), int_row(2, 1, "b")]],
+        )
+        .await;
+    // N is new, in the middle, and V is gone.
+    let after = Scene::new("COLUMNS", &[("K", int), ("N", int), ("C", int)]);
+    let incoming = |key: i64, new: i64, cursor: i64| -> super::Row {
+        vec![Cell::Int(key), Cell::Int(new), Cell::Int(cursor)]
+    };
+    let rows = vec![incoming(2, 20, 2), incoming(3, 30, 2)];
+    assert_eq!(after.apply(database.as_ref(), (1, 2), upsert(), &[rows]).await, (2, 1, 0));
+    let row = |key: i64, cursor: i64, value: Cell, new: Cell| -> super::Row {
+        vec![Cell::Int(key), Cell::Int(cursor), value, new]
+    };
+    let expected = sorted(vec![
+        row(1, 1, text("a"), Cell::Null),
+        row(2, 2, Cell::Null, Cell::Int(20)),
+        row(3, 2, Cell::Null, Cell::Int(30)),
+    ]);
+    assert_eq!(after.rows(open().as_ref()).await, expected);
+    let summary = open().summary(&after.stream).await.unwrap().unwrap();
+    let names: Vec<_> = summary.schema.fields().iter().map(|f| f.name().as_str()).collect();
+    assert_eq!(names, ["K", "C", "V", "N"]);
+    // V is back; a row that is equal in every column changes nothing.
+    let again =
+        before.apply(database.as_ref(), (1, 3), upsert(), &[vec![int_row(1, 1, "a")]]).await;
+    assert_eq!(again, (0, 0, 1));
+    let appended = vec![int_row(4, 1, "d")];
+    assert_eq!(
+        before.apply(database.as_ref(), (1, 4), Apply::Append, &[appended]).await,
+        (1, 0, 0)
+    );
+    let with_v = [expected, vec![row(4, 1, text("d"), Cell::Null)]].concat();
+    assert_eq!(after.rows(open().as_ref()).await, sorted(with_v));
+    // A replace has its own columns only.
+    before.apply(database.as_ref(), (2, 1), replace(), &[vec![int_row(9, 9, "z")]]).await;
+    assert_eq!(before.rows(open().as_ref()).await, [int_row(9, 9, "z")]);
+}
+
+pub(super) async fn a_companion_comes_to_a_column(open: Open<'_>) {
+    let plain = StagedForm::Timestamp { zoned: false, nanos: false, offset: false };
+    let fine = StagedForm::Timestamp { zoned: false, nanos: true, offset: false };
+    let scene = |form| Scene::new("COMPANION", &[("K", StagedForm::Int64), ("C", form)]);
+    let database = open();
+    let rows = [1, 2].map(|key| vec![Cell::Int(key), Cell::Micros(key * 1000)]);
+    scene(plain).apply(database.as_ref(), (1, 1), replace(), &[rows.to_vec()]).await;
+    let after = scene(fine);
+    let row =
+        |key: i64, micros: i64, nanos: Cell| vec![Cell::Int(key), Cell::Micros(micros), nanos];
+    // The same moment, now told to the nanosecond, and a later one within the microsecond.
+    let incoming = vec![row(1, 1000, Cell::Short(0)), row(2, 2000, Cell::Short(7))];
+    after.apply(database.as_ref(), (1, 2), upsert(), std::slice::from_ref(&incoming)).await;
+    assert_eq!(after.rows(open().as_ref()).await, incoming);
+    let older = vec![row(2, 2000, Cell::Short(6))];
+    assert_eq!(after.apply(database.as_ref(), (1, 3), upsert(), &[older]).await, (0, 0, 1));
+}
+
+pub(super) async fn a_column_of_another_type_is_refused_within_a_generation(open: Open<'_>) {
+    let before = Scene::keyed("TYPES", StagedForm::Int64);
     let database = open();
     let rows = [vec![int_row(1, 1, "a")]];
     before.apply(database.as_ref(), (1, 1), replace(), &rows).await;
-    let after = Scene::new("COLUMNS", &[("K", StagedForm::Int64), ("C", StagedForm::Int64)]);
-    let incoming = vec![vec![Cell::Int(1), Cell::Int(2)]];
-    let manifest = after.manifest((1, 2), Apply::Append, &[incoming]);
-    let result = after.load(database.as_ref(), &manifest).await;
-    assert!(matches!(result, Err(DatabaseError::Schema { .. })), "{result:?}");
+    let int = StagedForm::Int64;
+    for columns in [[("K", int), ("C", int), ("V", int)], [("K", int), ("C", int), ("v", int)]] {
+        let after = Scene::new("TYPES", &columns);
+        let incoming = vec![vec![Cell::Int(1), Cell::Int(2), Cell::Int(3)]];
+        let manifest = after.manifest((1, 2), Apply::Append, &[incoming]);
+        let result = after.load(database.as_ref(), &manifest).await;
+        assert!(matches!(result, Err(DatabaseError::Schema { .. })), "{result:?}");
+    }
     assert_eq!(before.rows(database.as_ref()).await, rows.concat());
     assert_eq!(before.ledger(database.as_ref()).await, Some((1, 1)));
 }

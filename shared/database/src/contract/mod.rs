@@ -63,7 +63,9 @@ pub async fn check(open: Open<'_>) {
     cases::a_replace_leaves_nothing_of_before(open).await;
     cases::a_replace_by_key_leaves_one_row_each(open).await;
     cases::a_new_generation_may_have_other_columns(open).await;
-    cases::other_columns_are_refused_within_a_generation(open).await;
+    cases::columns_come_and_go_within_a_generation(open).await;
+    cases::a_companion_comes_to_a_column(open).await;
+    cases::a_column_of_another_type_is_refused_within_a_generation(open).await;
     cases::empty_manifests_and_parts_move_the_ledger_only(open).await;
     cases::a_part_unlike_its_record_is_refused(open).await;
     values::every_staged_type_comes_back_exactly(open).await;

@@ -182,7 +182,8 @@ fn without(
     filter_record_batch(batch, &keep)
 }
 
-fn add(file: &WrittenFile) -> Action {
+/// Returns the action that puts a file into the table.
+pub(super) fn add(file: &WrittenFile) -> Action {
     Action::Add(Add {
         path: file.name.clone(),
         size: i64::try_from(file.size_bytes).unwrap_or(i64::MAX),

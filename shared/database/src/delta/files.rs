@@ -2,8 +2,8 @@
 //! disk, else by copy. Nothing is encoded a second time.
 //!
 //! Every attempt uses names of its own, so attempts never meet. A file that no commit names is an
-//! orphan: readers never see it. An attempt that fails removes its own; one that is killed leaves
-//! them behind (gap: nothing collects those yet).
+//! orphan: readers never see it. An attempt that fails removes its own; what one that is killed
+//! leaves behind, a later vacuum deletes.
 //!
 //! A hard link shares the object's bytes: a staged object is created once and never written again.
 

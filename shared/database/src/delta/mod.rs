@@ -16,12 +16,12 @@
 //!    ([`table`]). Had another commit come between, go to 1.
 //!
 //! Killed before the commit, it leaves orphaned files and the table as it was; killed after it,
-//! the table and the ledger are at n. Readers of an old version keep their files: nothing here
-//! deletes a file that a commit has named.
+//! the table and the ledger are at n. Readers of an old version keep their files: no load deletes
+//! a file that a commit has named. [`maintain`] merges small files, and deletes orphans and files
+//! of old versions after a retention.
 //!
-//! Gaps: orphans of killed attempts and files of old versions stay until a vacuum by another tool;
-//! touched files are written again instead of marked by deletion vectors; small files are not
-//! merged; only local folders.
+//! Gaps: touched files are written again instead of marked by deletion vectors; only local
+//! folders.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,6 +32,7 @@ use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use snowferry_model::slice::Apply;
 use snowferry_model::state::{LedgerPosition, StreamKey};
 
+use crate::columns::extended;
 use crate::keys::UniqueColumns;
 use crate::position::{self, Step};
 use crate::{
@@ -44,7 +45,11 @@ mod change;
 mod contest;
 mod files;
 mod layout;
+mod listing;
+pub mod maintain;
 mod parquet_file;
+#[cfg(feature = "query")]
+pub mod query;
 mod scan;
 mod statistics;
 mod table;
@@ -52,6 +57,7 @@ mod winners;
 
 use change::{BroughtPart, Change, Fate, Work};
 use files::Destination;
+use listing::Listed;
 use table::{Outcome, Version};
 
 /// How often a load starts again because another commit came between. Only commits of other
@@ -108,6 +114,31 @@ impl DeltaDatabase {
         self.root.join(stream.connection.as_str()).join(folder_name(stream))
     }
 
+    /// Lists all tables, sorted.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Store`] when the folders cannot be read.
+    pub async fn streams(&self) -> Result<Vec<StreamKey>, DatabaseError> {
+        let failed = |error: std::io::Error| store_error("list", "the tables", error);
+        let root = self.root.clone();
+        let listed = tokio::task::spawn_blocking(move || listing::list(&root));
+        let listed = listed.await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+        let mut streams = Vec::new();
+        for listed in listed.map_err(failed)? {
+            match listed {
+                Listed::Table(stream) => streams.push(stream),
+                Listed::LongName(connection, folder) => {
+                    let folder = self.root.join(connection.as_str()).join(folder);
+                    let version = Version::open("a table", &folder).await?;
+                    let name = version.and_then(|version| version.source_name());
+                    streams.extend(name.map(|table| StreamKey { connection, table }));
+                }
+            }
+        }
+        streams.sort();
+        Ok(streams)
+    }
+
     async fn version(&self, stream: &StreamKey) -> Result<Option<Version>, DatabaseError> {
         Version::open(&stream.to_string(), &self.folder(stream)).await
     }
@@ -151,11 +182,12 @@ impl DeltaDatabase {
                 return Ok(Loaded::Already);
             }
             let work = self.work(request, &version, brought)?;
+            let schema = Arc::clone(&work.schema);
             let (change, written) = prepare(work).await;
             let outcome = match change {
                 Ok(change) => {
                     let (figures, unused) = (change.figures, change.unused.clone());
-                    let outcome = commit(request, &version, change).await?;
+                    let outcome = commit(request, &version, &schema, change).await?;
                     if let Outcome::Committed(at) = outcome {
                         version.sync(at).await?;
                         files::remove_orphans(version.folder, unused).await;
@@ -185,7 +217,7 @@ impl DeltaDatabase {
             let (table, reason) = (version.table.clone(), reason.to_owned());
             Err(DatabaseError::Schema { table, reason })
         };
-        let schema: SchemaRef = Arc::new(request.plan.schema());
+        let incoming: SchemaRef = Arc::new(request.plan.schema());
         let fate = match request.manifest.apply {
             Apply::Replace { .. } => Fate::Go,
             Apply::Append | Apply::Upsert { .. } => Fate::Stay,
@@ -193,9 +225,12 @@ impl DeltaDatabase {
         if version.ledger.is_none() && !version.files.is_empty() {
             return refused("the table holds rows that Snowferry did not load");
         }
-        if version.schema != schema && fate == Fate::Stay && version.ledger.is_some() {
-            return refused("its columns are not those of the plan");
-        }
+        let schema = match fate {
+            Fate::Stay if version.ledger.is_some() => {
+                extended(&version.table, &version.schema, &incoming)?
+            }
+            _ => incoming,
+        };
         let unique = request.manifest.apply.unique();
         let unique =
             unique.map(|unique| UniqueColumns::resolve(&version.table, request.plan, &unique));
@@ -273,13 +308,13 @@ impl Database for DeltaDatabase {
             .version(stream)
             .await?
             .ok_or_else(|| store_error("read", &stream.to_string(), "there is no such table"))?;
-        Ok(scan::scan(version))
+        Ok(scan::Reading::whole(version).stream())
     }
 }
 
 /// Returns the name of a table's folder within its connection's.
 fn folder_name(stream: &StreamKey) -> String {
-    stream.table.slug().replace('%', "~")
+    listing::folder_name(&stream.table)
 }
 
 /// Prepares the change off the runtime, and returns the names of the files it wrote.
@@ -301,6 +336,7 @@ async fn prepare(work: Work) -> (Result<Change, DatabaseError>, Vec<String>) {
 async fn commit(
     request: LoadRequest<'_>,
     version: &Version,
+    schema: &SchemaRef,
     change: Change,
 ) -> Result<Outcome, DatabaseError> {
     let operation = match request.manifest.apply {
@@ -314,7 +350,7 @@ async fn commit(
             not_matched_by_source_predicates: Vec::new(),
         },
     };
-    let mut actions = version.change_columns(&Arc::new(request.plan.schema()))?;
+    let mut actions = version.change_columns(schema)?;
     actions.extend(change.actions);
     version.commit(actions, position::wanted(request.manifest), operation).await
 }

@@ -8,7 +8,6 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, new_null_array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::arrow_reader::{
@@ -23,6 +22,7 @@ use roaring::RoaringTreemap;
 
 use super::statistics::Collector;
 use crate::BoxError;
+use crate::columns::conform;
 
 /// Rows of one batch that is read.
 const BATCH_ROWS: usize = 8192;
@@ -158,15 +158,7 @@ impl Iterator for Batches {
             Ok(batch) => batch,
             Err(error) => return Some(Err(error.into())),
         };
-        let column = |field: &Arc<Field>| -> ArrayRef {
-            let found = batch.column_by_name(field.name()).cloned();
-            found.unwrap_or_else(|| new_null_array(field.data_type(), batch.num_rows()))
-        };
-        let columns = self.wanted.fields().iter().map(column).collect();
-        let options =
-            arrow::record_batch::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        let conformed =
-            RecordBatch::try_new_with_options(Arc::clone(&self.wanted), columns, &options);
+        let conformed = conform(&batch, &self.wanted);
         Some(conformed.map_err(Into::into))
     }
 }

@@ -1,5 +1,8 @@
-//! Reads a version of a table as a bounded stream.
+//! Reads files of a version as a bounded stream.
 
+use std::path::PathBuf;
+
+use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use futures::stream;
 use tokio::sync::mpsc;
@@ -12,36 +15,74 @@ use crate::{BatchStream, BoxError, DatabaseError};
 /// Batches that are decoded ahead of the reader.
 const AHEAD: usize = 2;
 
-/// Streams the rows of a version, file by file. Dropping the stream stops the reading.
-pub(super) fn scan(version: Version) -> BatchStream {
-    let (sender, receiver) = mpsc::channel(AHEAD);
-    tokio::task::spawn_blocking(move || {
-        for file in &version.files {
-            if let Err(error) = send_file(&version, &file.path, &sender) {
-                // Nobody listens when the stream was dropped.
-                let _ = sender.blocking_send(Err(store_error("read", &version.table, error)));
-                return;
-            }
-            if sender.is_closed() {
-                return;
-            }
-        }
-    });
-    Box::pin(stream::unfold(receiver, |mut receiver| async move {
-        receiver.recv().await.map(|item| (item, receiver))
-    }))
+/// What is read.
+#[derive(Clone, Debug)]
+pub(super) struct Reading {
+    /// The table, for messages.
+    pub(super) table: String,
+    /// Its folder.
+    pub(super) folder: PathBuf,
+    /// The version that names the files.
+    pub(super) table_version: u64,
+    /// The wanted columns.
+    pub(super) schema: SchemaRef,
+    /// The files, in the order in which they are read.
+    pub(super) paths: Vec<String>,
 }
 
-fn send_file(
-    version: &Version,
-    path: &str,
-    sender: &mpsc::Sender<Result<RecordBatch, DatabaseError>>,
-) -> Result<(), BoxError> {
-    let file = ParquetFile::open(&version.folder.join(path))?;
-    for batch in file.batches(&version.schema, None)? {
-        if sender.blocking_send(Ok(batch?)).is_err() {
-            return Ok(());
+impl Reading {
+    /// Reads all columns of all files.
+    pub(super) fn whole(version: Version) -> Self {
+        Self {
+            table_version: version.number(),
+            table: version.table,
+            folder: version.folder,
+            schema: version.schema,
+            paths: version.files.into_iter().map(|file| file.path).collect(),
         }
     }
-    Ok(())
+
+    /// Streams the rows, file by file. Dropping the stream stops the reading.
+    pub(super) fn stream(self) -> BatchStream {
+        let (sender, receiver) = mpsc::channel(AHEAD);
+        tokio::task::spawn_blocking(move || {
+            for path in &self.paths {
+                if let Err(error) = self.send_file(path, &sender) {
+                    // Nobody listens when the stream was dropped.
+                    let _ = sender.blocking_send(Err(self.failed(error)));
+                    return;
+                }
+                if sender.is_closed() {
+                    return;
+                }
+            }
+        });
+        Box::pin(stream::unfold(receiver, |mut receiver| async move {
+            receiver.recv().await.map(|item| (item, receiver))
+        }))
+    }
+
+    fn send_file(
+        &self,
+        path: &str,
+        sender: &mpsc::Sender<Result<RecordBatch, DatabaseError>>,
+    ) -> Result<(), BoxError> {
+        let file = ParquetFile::open(&self.folder.join(path))?;
+        for batch in file.batches(&self.schema, None)? {
+            if sender.blocking_send(Ok(batch?)).is_err() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// A file that is not there was taken away by maintenance.
+    fn failed(&self, source: BoxError) -> DatabaseError {
+        let io = source.downcast_ref::<std::io::Error>();
+        if io.is_some_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
+            let (table, table_version) = (self.table.clone(), self.table_version);
+            return DatabaseError::SnapshotGone { table, table_version, source };
+        }
+        store_error("read", &self.table, source)
+    }
 }

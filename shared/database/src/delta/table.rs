@@ -10,11 +10,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
+use bytes::Bytes;
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
 use deltalake_core::kernel::{Action, EagerSnapshot, Metadata, Remove, Transaction};
 use deltalake_core::logstore::LogStoreRef;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::{DeltaTableBuilder, DeltaTableError};
+use snowferry_model::names::TableName;
 use snowferry_model::state::LedgerPosition;
 use url::Url;
 use uuid::Uuid;
@@ -38,7 +40,7 @@ pub(super) struct TableFile {
     /// Size.
     pub(super) size_bytes: u64,
     /// Rows, where its `add` action tells.
-    rows: Option<u64>,
+    pub(super) rows_told: Option<u64>,
     /// The `stats` text of its `add` action.
     pub(super) stats: Option<String>,
     /// The action that removes it.
@@ -48,7 +50,7 @@ pub(super) struct TableFile {
 impl TableFile {
     /// Returns the number of rows, from the file's footer if the log does not tell.
     pub(super) fn rows(&self, folder: &Path) -> Result<u64, crate::BoxError> {
-        match self.rows {
+        match self.rows_told {
             Some(rows) => Ok(rows),
             None => Ok(ParquetFile::open(&folder.join(&self.path))?.rows()),
         }
@@ -85,6 +87,15 @@ pub(super) enum Outcome {
 impl Version {
     /// Opens the newest version; `None` when there is certainly no table.
     pub(super) async fn open(table: &str, folder: &Path) -> Result<Option<Self>, DatabaseError> {
+        Self::open_at(table, folder, None).await
+    }
+
+    /// Opens a version by its number, or the newest.
+    pub(super) async fn open_at(
+        table: &str,
+        folder: &Path,
+        number: Option<u64>,
+    ) -> Result<Option<Self>, DatabaseError> {
         let failed = |source: DeltaTableError| store_error("open", table, source);
         let log_folder = folder.join("_delta_log");
         let exists = tokio::task::spawn_blocking(move || log_folder.try_exists());
@@ -93,10 +104,16 @@ impl Version {
             return Ok(None);
         }
         let log = log_store(folder).map_err(failed)?;
-        let snapshot = match EagerSnapshot::try_new(log.as_ref(), None).await {
+        let snapshot = match EagerSnapshot::try_new(log.as_ref(), number).await {
             Ok(snapshot) => snapshot,
             Err(DeltaTableError::NotATable(_)) => return Ok(None),
-            Err(error) => return Err(failed(error)),
+            Err(error) => {
+                let Some(table_version) = number.filter(|_| !is_trouble(&error)) else {
+                    return Err(failed(error));
+                };
+                let (table, source) = (table.to_owned(), Box::new(error));
+                return Err(DatabaseError::SnapshotGone { table, table_version, source });
+            }
         };
         let refused = |reason| DatabaseError::Schema { table: table.to_owned(), reason };
         let schema = layout::staged_schema(snapshot.metadata()).map_err(refused)?;
@@ -107,6 +124,23 @@ impl Version {
         })?;
         let (table, folder) = (table.to_owned(), folder.to_owned());
         Ok(Some(Self { table, folder, ledger, schema: Arc::new(schema), files, log, snapshot }))
+    }
+
+    /// Returns the number of this version.
+    pub(super) fn number(&self) -> u64 {
+        self.snapshot.version()
+    }
+
+    /// Returns the name of the pulled table, as it was written when the table was created.
+    pub(super) fn source_name(&self) -> Option<TableName> {
+        let (_, name) = self.snapshot.metadata().name()?.split_once('/')?;
+        name.parse().ok()
+    }
+
+    /// Returns what tells this table from another one that took its place.
+    #[cfg(feature = "query")]
+    pub(super) fn table_id(&self) -> &str {
+        self.snapshot.metadata().id()
     }
 
     /// Creates an empty table unless there is one, and opens it.
@@ -220,6 +254,12 @@ impl Version {
         }
     }
 
+    /// Reads an entry of the log; `None` when it is not there (any more).
+    pub(super) async fn log_entry(&self, number: u64) -> Result<Option<Bytes>, DatabaseError> {
+        let entry = self.log.read_commit_entry(number).await;
+        entry.map_err(|error| store_error("read the log of", &self.table, error))
+    }
+
     /// Makes a committed version durable.
     pub(super) async fn sync(&self, version: u64) -> Result<(), DatabaseError> {
         let log_folder = self.folder.join("_delta_log");
@@ -251,12 +291,17 @@ fn files_of(snapshot: &EagerSnapshot) -> Result<Option<Vec<TableFile>>, DeltaTab
         files.push(TableFile {
             path: view.path().into_owned(),
             size_bytes: u64::try_from(view.size()).unwrap_or(0),
-            rows: view.num_records().and_then(|rows| u64::try_from(rows).ok()),
+            rows_told: view.num_records().and_then(|rows| u64::try_from(rows).ok()),
             stats: view.stats(),
             remove: view.remove_action(true),
         });
     }
     Ok(Some(files))
+}
+
+/// Returns whether the disk failed, rather than the log having no such version.
+fn is_trouble(error: &DeltaTableError) -> bool {
+    matches!(error, DeltaTableError::Io { .. } | DeltaTableError::ObjectStore { .. })
 }
 
 fn is_lost_race(error: &DeltaTableError) -> bool {

@@ -6,6 +6,7 @@ use expect_test::{ExpectFile, expect_file};
 use crate::args::Cli;
 
 mod init;
+mod query;
 mod select;
 mod shapes;
 mod status;
@@ -70,6 +71,16 @@ fn the_help_of_setup_sql_teaches_it() {
 #[test]
 fn the_help_of_check_teaches_it() {
     help("check", expect_file!["help/check.txt"]);
+}
+
+#[test]
+fn the_help_of_maintain_teaches_it() {
+    help("maintain", expect_file!["help/maintain.txt"]);
+}
+
+#[test]
+fn the_help_of_query_teaches_it() {
+    help("query", expect_file!["help/query.txt"]);
 }
 
 #[test]
