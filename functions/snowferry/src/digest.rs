@@ -3,17 +3,18 @@
 //! Each row becomes bytes that differ whenever a value does, the bytes a SHA-256, and the sum of
 //! all of them does not depend on the order of the rows. Both sides are read anew for it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch};
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::array::{Array, ArrayRef, AsArray, Int16Array, RecordBatch};
+use arrow::datatypes::{DataType, Int16Type, Schema, SchemaRef};
 use arrow::row::{RowConverter, SortField};
 use futures::StreamExt;
 use sha2::{Digest as _, Sha256};
 use snowferry_bootstrap::{ReadRequest, ResultState};
 use snowferry_model::fault::Fault;
 use snowferry_model::names::TableName;
-use snowferry_model::plan::{ColumnFacts, IntegerPolicy, NANOS_SUFFIX, TablePlan};
+use snowferry_model::plan::{ColumnFacts, IntegerPolicy, NANOS_SUFFIX, OFFSET_SUFFIX, TablePlan};
 use snowferry_model::state::StreamKey;
 use snowferry_model::types::TableDescription;
 use snowferry_model::watermark::Window;
@@ -56,7 +57,7 @@ impl Summer {
         for field in self.schema.fields() {
             match batch.column_by_name(field.name()) {
                 Some(column) if column.data_type() == field.data_type() => {
-                    columns.push(ArrayRef::clone(column));
+                    columns.push(with_zeros(batch, field.name(), column)?);
                 }
                 _ => {
                     let wanted = format!("{} {}", field.name(), field.data_type());
@@ -76,6 +77,21 @@ impl Summer {
     }
 }
 
+/// Returns a column as it is compared. A companion that came later than a row is NULL in it, which
+/// means zero nanoseconds.
+fn with_zeros(batch: &RecordBatch, name: &str, column: &ArrayRef) -> Result<ArrayRef, Failure> {
+    let value = name.strip_suffix(NANOS_SUFFIX).and_then(|name| batch.column_by_name(name));
+    let Some(value) = value.filter(|_| *column.data_type() == DataType::Int16) else {
+        return Ok(ArrayRef::clone(column));
+    };
+    let nanos = column.as_primitive::<Int16Type>();
+    let filled = nanos
+        .iter()
+        .enumerate()
+        .map(|(row, nanos)| nanos.or_else(|| value.is_valid(row).then_some(0)));
+    Ok(Arc::new(filled.collect::<Int16Array>()))
+}
+
 fn broken(error: arrow::error::ArrowError) -> Failure {
     Failure::ours("DEMO_DIGEST", format!("hash the rows of a table: {error}"))
 }
@@ -84,7 +100,8 @@ fn fault<E: Fault>(error: E) -> Failure {
     Failure::of(&error, &error)
 }
 
-/// Returns the digest of a table of our database, and its columns.
+/// Returns the digest of a table of our database, and the columns it is over: those that the
+/// source has too. A column that was dropped there keeps its old values here.
 pub(crate) async fn of_table(
     ports: &Ports,
     stream: &StreamKey,
@@ -92,12 +109,24 @@ pub(crate) async fn of_table(
     let Some(summary) = ports.database.summary(stream).await.map_err(fault)? else {
         return Err(Failure::ours("DEMO_NO_TABLE", format!("{stream} was not loaded")));
     };
-    let mut summer = Summer::new(SchemaRef::clone(&summary.schema))?;
+    let description = ports.source.describe(&stream.table).await.map_err(fault)?;
+    let schema = shared_columns(&summary.schema, &description);
+    let mut summer = Summer::new(SchemaRef::clone(&schema))?;
     let mut batches = ports.database.scan(stream).await.map_err(fault)?;
     while let Some(batch) = batches.next().await {
         summer.add(&batch.map_err(fault)?)?;
     }
-    Ok((summer.digest, summary.schema))
+    Ok((summer.digest, schema))
+}
+
+fn shared_columns(ours: &Schema, description: &TableDescription) -> SchemaRef {
+    let source: BTreeSet<&str> = description.columns.iter().map(|c| c.name.as_str()).collect();
+    let is_shared = |name: &str| {
+        let companion = [NANOS_SUFFIX, OFFSET_SUFFIX].iter().find_map(|s| name.strip_suffix(*s));
+        source.contains(name) || companion.is_some_and(|of| source.contains(of))
+    };
+    let fields = ours.fields().iter().filter(|field| is_shared(field.name())).cloned();
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
 /// Returns the digest of a table at its source, read anew in the columns that our table has.
@@ -152,10 +181,8 @@ fn plan_like(description: &TableDescription, schema: &SchemaRef) -> Result<Table
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use arrow::array::{Int64Array, StringArray};
-    use arrow::datatypes::{Field, Schema};
+    use arrow::datatypes::Field;
 
     use super::*;
 

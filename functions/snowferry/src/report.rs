@@ -32,6 +32,10 @@ pub(crate) struct TableRun {
     pub(crate) pin_ms: u64,
     pub(crate) stage_ms: u64,
     pub(crate) load_ms: u64,
+    /// Two, when the run first finished the slice of an earlier one; the counts are of both.
+    pub(crate) slices_loaded: u64,
+    /// How the source table differed from what was known of it, in words.
+    pub(crate) schema_changes: Vec<String>,
     /// Who holds the table, when the outcome is `busy`.
     pub(crate) held_by: Option<String>,
     /// What went wrong, when the outcome is `failed`.
@@ -91,6 +95,8 @@ impl TableRun {
             pin_ms: figures.pin_ms,
             stage_ms: figures.stage_ms,
             load_ms: figures.load_ms,
+            slices_loaded: figures.slices_loaded,
+            schema_changes: figures.schema_changes.iter().map(ToString::to_string).collect(),
             held_by,
             error,
         }
@@ -117,7 +123,7 @@ impl TableRun {
                 self.table
             ));
         }
-        let error = self.error.as_ref()?;
+        let Some(error) = self.error.as_ref() else { return self.told_beside() };
         let table = match error.message.contains(&self.table) {
             true => String::new(),
             false => format!("{}: ", self.table),
@@ -132,6 +138,21 @@ impl TableRun {
             text.push_str(&format!("\n  repair: {hint}"));
         }
         Some(text)
+    }
+
+    /// Says what a run that succeeded has to tell beside its counts.
+    fn told_beside(&self) -> Option<String> {
+        let mut words = Vec::new();
+        if !self.schema_changes.is_empty() {
+            words.push(format!("at the source, {}", self.schema_changes.join(", ")));
+        }
+        if self.slices_loaded > 1 {
+            words.push(
+                "what an earlier run had begun was finished first, and the counts are of both"
+                    .to_owned(),
+            );
+        }
+        (!words.is_empty()).then(|| format!("{}: {}", self.table, words.join("; ")))
     }
 }
 

@@ -5,10 +5,11 @@
 //! runs ([`state`], [`mod@slice`], [`manifest`], [`run`]) is declared here with its version.
 //!
 //! Reading order: [`names`] and [`time`], then [`types`] (what Snowflake declares), [`plan`] (how
-//! it is staged), then the life of a slice: [`watermark`], [`mod@slice`], [`manifest`], [`state`],
-//! [`run`], the other way around [`push`], and [`fault`] (whose fault a failure is and when to try
-//! again).
+//! it is staged), [`drift`] (what changed since), then the life of a slice: [`watermark`],
+//! [`mod@slice`], [`manifest`], [`state`], [`run`], the other way around [`push`], and [`fault`]
+//! (whose fault a failure is and when to try again).
 
+pub mod drift;
 pub mod export;
 pub mod fault;
 pub mod manifest;

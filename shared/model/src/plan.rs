@@ -16,8 +16,9 @@
 //! | VECTOR | `List(Float32)` or `List(Int32)` |
 //!
 //! Whether a wide NUMBER fits 64 bits and whether a timestamp has digits below the microsecond is
-//! seen in the data when a generation begins. **Invariant:** the decision holds for the whole
-//! generation; a later value that does not fit is refused by the decoder, never rounded.
+//! seen in the data when a generation begins. **Invariant:** the form of a column holds for the
+//! whole generation, but that a companion may be added; a later value that does not fit is refused
+//! by the decoder, never rounded.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -228,7 +229,7 @@ impl TablePlan {
             });
         }
         let plan = Self { version: PLAN_VERSION, columns };
-        plan.check_names()?;
+        plan.check()?;
         Ok(plan)
     }
 
@@ -263,7 +264,8 @@ impl TablePlan {
         source_fingerprint(self.columns.iter().map(|c| (&c.name, &c.data_type)))
     }
 
-    fn check_names(&self) -> Result<(), PlanError> {
+    /// Checks that no two staged columns have one name.
+    pub(crate) fn check(&self) -> Result<(), PlanError> {
         let mut folded: BTreeMap<String, &Identifier> = BTreeMap::new();
         for column in &self.columns {
             if let Some(first) = folded.insert(column.name.as_str().to_lowercase(), &column.name) {
@@ -297,7 +299,8 @@ fn source_fingerprint<'a>(
     hex(hash.finalize().get(..16).unwrap_or_default())
 }
 
-fn staged_form(
+/// Decides the form of one column; without facts, anything is possible.
+pub(crate) fn staged_form(
     column: &ColumnDescription,
     facts: Option<&ColumnFacts>,
     integers: IntegerPolicy,

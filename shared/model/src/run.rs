@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::drift::SchemaChange;
 use crate::fault::{Blame, Retry};
 use crate::state::StreamKey;
 use crate::time::UnixMillis;
@@ -98,4 +99,16 @@ pub struct Figures {
     pub stage_ms: u64,
     /// Time to load.
     pub load_ms: u64,
+    /// Slices that were loaded: two, when the run first finished that of an earlier one. The
+    /// counts above are of all of them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub slices_loaded: u64,
+    /// How the source table differed from what was known of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub schema_changes: Vec<SchemaChange>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }

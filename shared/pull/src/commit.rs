@@ -68,6 +68,7 @@ pub(crate) async fn commit_empty(
     let before = &stored.state;
     let after = StreamState {
         watermark: slice.window.upper().cloned().or_else(|| before.watermark.clone()),
+        plan: Some(slice.plan.clone()),
         slice: None,
         synced_as_of: Some(slice.pinned_at),
         ..before.clone()

@@ -208,8 +208,12 @@ impl Fault for PullError {
                     Self::SchemaChanged { changes, .. } => format!("{changes}; "),
                     _ => String::new(),
                 };
+                let policy = match self {
+                    Self::CursorChanged { .. } => "",
+                    _ => "write `schema_changes: evolve` to follow changes, or ",
+                };
                 Some(format!(
-                    "{change}`snowferry reset CONNECTION --table {table}` starts a new full backfill; \
+                    "{change}{policy}`snowferry reset CONNECTION --table {table}` starts a new full backfill; \
                      readers keep the old table until it is complete"
                 ))
             }

@@ -30,6 +30,20 @@ impl Mode {
     }
 }
 
+/// What happens when a source table's columns change, or the table is created anew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SchemaPolicy {
+    /// The pull follows: columns come and go in the same table; what cannot be held beside the
+    /// rows that are there, and a table that was created anew, is read anew as a whole.
+    #[default]
+    Evolve,
+    /// New columns are left out; any other change stops the pull.
+    Freeze,
+    /// Any change stops the pull.
+    Stop,
+}
+
 /// One table to pull.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableJob {
@@ -45,6 +59,8 @@ pub struct TableJob {
     pub lookback: Lookback,
     /// How wide integers are staged.
     pub integers: IntegerPolicy,
+    /// What a changed source table leads to.
+    pub schema: SchemaPolicy,
 }
 
 /// Who runs, as what, and until when.

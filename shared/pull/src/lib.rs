@@ -27,12 +27,16 @@
 //! Any number of workers may stage parts of one slice ([`assist`]): its parts are cut at the same
 //! places by all, and a part's record is created once.
 //!
+//! A source table whose columns changed, or that was created anew, is followed as its policy says:
+//! see the module `drift`.
+//!
 //! **Invariants:** the watermark moves last and only past rows that are loaded durably; every
 //! conditional write that fails or times out is read back; unknown is never treated as absent;
 //! a result is read by query id and its statement never executed twice within a slice.
 
 mod assist;
 mod commit;
+mod drift;
 mod error;
 mod job;
 mod layout;
@@ -49,7 +53,7 @@ mod tests;
 
 pub use assist::assist;
 pub use error::PullError;
-pub use job::{Limits, Mode, RunContext, TableJob, guarantee};
+pub use job::{Limits, Mode, RunContext, SchemaPolicy, TableJob, guarantee};
 pub use ports::{Clock, Event, Ports, Progress, Silent};
 pub use reset::reset;
 pub use run::pull_table;

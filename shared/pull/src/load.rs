@@ -25,6 +25,7 @@ pub(crate) async fn load(work: &Work<'_>, manifest: &Manifest) -> Result<(), Pul
     match work.ports.database.load(request, &parts).await {
         Ok(Loaded::Now(figures)) => {
             work.figures(|sum| {
+                sum.slices_loaded += 1;
                 sum.rows_loaded += figures.inserted;
                 sum.rows_replaced += figures.replaced;
                 sum.rows_superseded += figures.superseded;

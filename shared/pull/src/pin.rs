@@ -2,8 +2,9 @@
 //! slice, all before the first row is read.
 
 use snowferry_checkpoint::{CheckpointError, Stored};
+use snowferry_model::drift::SchemaChange;
 use snowferry_model::names::Identifier;
-use snowferry_model::plan::{IntegerPolicy, TablePlan, described_fingerprint};
+use snowferry_model::plan::{IntegerPolicy, TablePlan};
 use snowferry_model::slice::{Apply, Slice, UniqueBy};
 use snowferry_model::state::StreamState;
 use snowferry_model::types::{SnowflakeType, TableDescription};
@@ -11,6 +12,7 @@ use snowferry_model::watermark::{Lookback, LowerEdge, Watermark, Window, can_be_
 use snowferry_snowflake::{Profile, ProfileRequest, QueryId, ReadRequest};
 use snowferry_staging::keys;
 
+use crate::drift::{Followed, follow};
 use crate::error::PullError;
 use crate::job::{Mode, TableJob};
 use crate::run::Work;
@@ -25,6 +27,8 @@ pub(crate) enum Pinned {
     NothingNew,
     /// No row above the watermark was there when the bound was fixed.
     UpToDate,
+    /// The table changed so that it has to be read anew.
+    Anew(Vec<SchemaChange>),
     /// Another run changed the state; look again.
     Moved,
 }
@@ -41,7 +45,17 @@ pub(crate) async fn pin(work: &Work<'_>, stored: &Stored) -> Result<Pinned, Pull
         work.ports.source.describe(&job.table).await.map_err(|source| work.source(source))?;
     let cursor = check_columns(job, &table)?;
     let continues = continues_generation(job, state);
-    let kept = if continues { Some(kept_plan(work, state, &table).await?) } else { None };
+    let (kept, changed) = match continues {
+        false => (None, Vec::new()),
+        true => {
+            let fingerprint = state.plan.as_deref().unwrap_or_default();
+            let plan = read_plan(work, state.generation, fingerprint).await?;
+            match follow(work, state, plan, &table).await? {
+                Followed::By(plan, changed) => (Some(*plan), changed),
+                Followed::Anew(changed) => return Ok(Pinned::Anew(changed)),
+            }
+        }
+    };
     let watermark = if continues { state.watermark.clone() } else { None };
     check_watermark(job, cursor.as_ref(), watermark.as_ref())?;
     let profile = profile(work, &table, cursor.as_ref(), kept.is_none(), watermark.clone()).await?;
@@ -55,7 +69,11 @@ pub(crate) async fn pin(work: &Work<'_>, stored: &Stored) -> Result<Pinned, Pull
         Some(plan) => plan,
         None => new_plan(work, state.generation, &table, &profile).await?,
     };
-    submit(work, stored, &table, plan, window, continues).await
+    let pinned = submit(work, stored, &table, plan, window, continues).await?;
+    if matches!(pinned, Pinned::Slice(_)) {
+        work.note_changes(&changed);
+    }
+    Ok(pinned)
 }
 
 /// Returns whether the next slice adds to what the generation has loaded, rather than making the
@@ -137,23 +155,6 @@ fn check_watermark(
     }
 }
 
-/// Returns the plan of the generation, after checking that the source still fits it.
-async fn kept_plan(
-    work: &Work<'_>,
-    state: &StreamState,
-    table: &TableDescription,
-) -> Result<TablePlan, PullError> {
-    if state.identity.as_ref().is_some_and(|identity| *identity != table.identity) {
-        return Err(PullError::Recreated { table: work.job.table.clone() });
-    }
-    let plan = read_plan(work, state.generation, state.plan.as_deref().unwrap_or_default()).await?;
-    if plan.source_fingerprint() != described_fingerprint(table) {
-        let changes = changes(&plan, table);
-        return Err(PullError::SchemaChanged { table: work.job.table.clone(), changes });
-    }
-    Ok(plan)
-}
-
 /// Reads the plan that a slice or a generation names by its fingerprint.
 pub(crate) async fn read_plan(
     work: &Work<'_>,
@@ -170,32 +171,6 @@ pub(crate) async fn read_plan(
         return Err(work.staging(snowferry_staging::StagingError::Corrupt { key, reason }));
     }
     Ok(plan)
-}
-
-/// Says which columns differ, by name and type.
-fn changes(plan: &TablePlan, table: &TableDescription) -> String {
-    let mut words = Vec::new();
-    for column in &plan.columns {
-        match table.columns.iter().find(|now| now.name == column.name) {
-            None => words.push(format!("{} is gone", column.name)),
-            Some(now) if now.data_type != column.data_type => {
-                words.push(format!(
-                    "{} was {} and is {}",
-                    column.name, column.data_type, now.data_type
-                ));
-            }
-            Some(_) => {}
-        }
-    }
-    for now in &table.columns {
-        if plan.column(&now.name).is_none() {
-            words.push(format!("{} ({}) is new", now.name, now.data_type));
-        }
-    }
-    if words.is_empty() {
-        words.push("the order of the columns changed".to_owned());
-    }
-    words.join(", ")
 }
 
 async fn profile(

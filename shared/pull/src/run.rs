@@ -6,17 +6,21 @@ use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 
 use snowferry_checkpoint::{CheckpointError, LeaseOutcome, Stored};
 use snowferry_database::DatabaseError;
+use snowferry_model::drift::SchemaChange;
 use snowferry_model::fault::{Fault, chain};
+use snowferry_model::names::Identifier;
 use snowferry_model::run::{Figures, Outcome, RUN_VERSION, RunRecord};
+use snowferry_model::slice::Slice;
 use snowferry_model::state::{StreamKey, StreamState};
 use snowferry_snowflake::{QueryId, SnowflakeError};
 use snowferry_staging::{ObjectKey, StagingError, keys};
 
 use crate::commit::{Committed, commit, commit_empty, commit_up_to_date, drop_slice};
+use crate::drift::{Learnt, Remedy, begin_anew, remedy};
 use crate::error::PullError;
 use crate::job::{RunContext, TableJob};
 use crate::load::load;
-use crate::pin::{Pinned, pin};
+use crate::pin::{Pinned, pin, read_plan};
 use crate::ports::{Event, Ports};
 use crate::stage::{Staged, stage};
 use crate::stored;
@@ -161,6 +165,14 @@ async fn step(work: &Work<'_>, stored: &Stored) -> Result<Step, PullError> {
                 Committed::Yes => Step::NothingNew,
                 Committed::Moved => Step::Again,
             },
+            Pinned::Anew(changed) => {
+                if !work.may_begin_anew() {
+                    return Err(PullError::Contended { table: work.job.table.clone() });
+                }
+                work.note_changes(&changed);
+                begin_anew(work, stored).await?;
+                Step::Again
+            }
             Pinned::Moved => Step::Again,
         });
     };
@@ -182,13 +194,35 @@ async fn step(work: &Work<'_>, stored: &Stored) -> Result<Step, PullError> {
             drop_slice(work, stored).await?;
             Ok(Step::Gone(SnowflakeError::ResultGone { query_id: slice.query_id.clone() }))
         }
-        Err(error) => {
-            if spoils_slice(&error) {
+        Err(error) => not_staged(work, stored, slice, error).await,
+    }
+}
+
+/// Decides what to do about a result that could not be staged.
+async fn not_staged(
+    work: &Work<'_>,
+    stored: &Stored,
+    slice: &Slice,
+    error: PullError,
+) -> Result<Step, PullError> {
+    if let PullError::Source { source: inexact @ SnowflakeError::Inexact { .. }, .. } = &error {
+        let plan = read_plan(work, stored.state.generation, &slice.plan).await?;
+        match remedy(work, &stored.state, &plan, inexact) {
+            Some(Remedy::Companion) => {
                 drop_slice(work, stored).await?;
+                return Ok(Step::Again);
             }
-            Err(error)
+            Some(Remedy::Anew) => {
+                begin_anew(work, stored).await?;
+                return Ok(Step::Again);
+            }
+            None => {}
         }
     }
+    if spoils_slice(&error) {
+        drop_slice(work, stored).await?;
+    }
+    Err(error)
 }
 
 /// Loads a manifest and moves the state past it.
@@ -250,6 +284,7 @@ pub(crate) struct Work<'a> {
     pub(crate) job: &'a TableJob,
     pub(crate) stream: StreamKey,
     figures: Mutex<Figures>,
+    learnt: Mutex<Learnt>,
     attempt: String,
     attempts: AtomicU32,
     renewed_at_ms: AtomicI64,
@@ -264,7 +299,39 @@ impl<'a> Work<'a> {
         (&run.owner, &run.run_id).hash(&mut hash);
         let attempt = format!("{:016x}", hash.finish());
         let attempts = AtomicU32::new(0);
-        Self { ports, run, job, stream, figures, attempt, attempts, renewed_at_ms }
+        let learnt = Mutex::default();
+        Self { ports, run, job, stream, figures, learnt, attempt, attempts, renewed_at_ms }
+    }
+
+    fn learnt<R>(&self, look: impl FnOnce(&mut Learnt) -> R) -> R {
+        look(&mut self.learnt.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+
+    /// Returns the timestamps that this run found to need a companion.
+    pub(crate) fn finer_columns(&self) -> Vec<Identifier> {
+        self.learnt(|learnt| learnt.finer.iter().cloned().collect())
+    }
+
+    /// Notes that a timestamp needs a companion; `false` if that was known.
+    pub(crate) fn need_companion(&self, column: Identifier) -> bool {
+        self.learnt(|learnt| learnt.finer.insert(column))
+    }
+
+    /// Returns whether a new generation may begin: once in a run, so that a source that changes
+    /// all the time cannot keep it busy for ever.
+    pub(crate) fn may_begin_anew(&self) -> bool {
+        self.learnt(|learnt| !std::mem::replace(&mut learnt.began_anew, true))
+    }
+
+    /// Tells changes of the source table in the run's record, each once.
+    pub(crate) fn note_changes(&self, changes: &[SchemaChange]) {
+        self.figures(|figures| {
+            for change in changes {
+                if !figures.schema_changes.contains(change) {
+                    figures.schema_changes.push(change.clone());
+                }
+            }
+        });
     }
 
     /// As [`Self::new`], for a worker without the lease: it is never renewed.

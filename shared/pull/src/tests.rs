@@ -2,12 +2,14 @@
 //!
 //! [`world`] is an account, a staging store, a state store and a database in memory; [`faults`]
 //! puts faults at chosen calls of any port; [`crash`] tries every call; [`schedules`] mixes faults,
-//! overlapping runs and changes at random; [`designs`] shows that broken designs are caught.
+//! overlapping runs and changes at random; [`designs`] shows that broken designs are caught; [`drift`]
+//! changes the columns of the source.
 
 mod assist;
 mod behaviour;
 mod crash;
 mod designs;
+mod drift;
 mod faults;
 mod layout;
 mod schedules;

@@ -3,10 +3,13 @@
 //! - `layers`: the rooms depend on each other only downwards, and engines stay light.
 //! - `killed`: `kill -9` at random moments costs and doubles no row.
 //! - `refusals`: what fails says so once, with the repair, and changes nothing.
+//! - `changes`: columns that come and go and tables that are created anew are followed.
 //! - `setup`: the customer's script, a key and its exchange, up to a pull.
 //! - `values`: independent readers see at both ends the same values.
 //! - `drivers`: Snowflake's own drivers, unchanged, accept the emulator.
 
+#[cfg(test)]
+mod changes;
 #[cfg(test)]
 mod drivers;
 #[cfg(test)]

@@ -92,7 +92,7 @@ async fn a_missing_table_or_column_is_named_with_what_is_there() {
     stage.connect("    - { table: CRM.PUBLIC.ACCOUNTS, key: [ID], cursor: CHANGED_AT }\n");
     refused(&stage, "PULL_NO_SUCH_COLUMN", &["CHANGED_AT", "UPDATED_AT"]);
 
-    stage.connect(ACCOUNTS);
+    stage.connect_keeping("schema_changes: stop", ACCOUNTS);
     succeeds(&stage);
     let before = progress(&stage);
     stage.sql("ALTER TABLE CRM.PUBLIC.ACCOUNTS DROP COLUMN NOTES;").await;

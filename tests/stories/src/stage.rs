@@ -67,6 +67,15 @@ impl Stage {
         self.connect_with(&format!("key_pair: {{ private_key_file: {key} }}"), tables);
     }
 
+    /// The same with another line in the `pull` part.
+    pub(crate) fn connect_keeping(&self, line: &str, tables: &str) {
+        self.connect(tables);
+        let file = self.path().join("connections/acme.yaml");
+        let yaml = std::fs::read_to_string(&file).unwrap();
+        let yaml = yaml.replace("pull:\n", &format!("pull:\n  {line}\n"));
+        std::fs::write(file, yaml).unwrap();
+    }
+
     /// The same with another way to sign in.
     pub(crate) fn connect_with(&self, auth: &str, tables: &str) {
         let yaml = format!(

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use snowferry_model::names::{Identifier, NameError, TableName};
 use snowferry_model::plan::IntegerPolicy;
 use snowferry_model::watermark::Lookback;
-use snowferry_pull::{Mode, TableJob};
+use snowferry_pull::{Mode, SchemaPolicy, TableJob};
 
 use super::document::{Node, Position, Value};
 use super::fields::{Problems, Section, Show, Spot, choice, list, text};
@@ -19,11 +19,20 @@ const INTEGERS: &[(&str, IntegerPolicy)] = &[
     ("decimal", IntegerPolicy::Decimal),
     ("int64", IntegerPolicy::Int64),
 ];
+const SCHEMA_CHANGES: &[(&str, SchemaPolicy)] = &[
+    ("evolve", SchemaPolicy::Evolve),
+    ("freeze", SchemaPolicy::Freeze),
+    ("stop", SchemaPolicy::Stop),
+];
 const LOOKBACKS: &str = "a time like 90s, 15m, 6h or 2d (for dates and timestamps), \
                          or a whole number (for a NUMBER cursor)";
 
 pub(super) fn read_all(problems: &mut Problems, spot: Spot<&Node>) -> Option<Vec<TableJob>> {
-    let section = Section::open(problems, spot, &["tables"])?;
+    let section = Section::open(problems, spot, &["schema_changes", "tables"])?;
+    let schema = match section.field("schema_changes") {
+        Some(spot) => choice(problems, spot, SCHEMA_CHANGES).map(|spot| spot.value),
+        None => Some(SchemaPolicy::default()),
+    };
     let spot = section.required(problems, "tables", "list at least one table")?;
     let nodes = list(problems, &spot, "tables")?;
     let mut seen: BTreeMap<TableName, String> = BTreeMap::new();
@@ -31,7 +40,7 @@ pub(super) fn read_all(problems: &mut Problems, spot: Spot<&Node>) -> Option<Vec
     let mut complete = true;
     for node in nodes {
         let (at, path) = (node.at, node.path.clone());
-        let Some(job) = read(problems, node) else {
+        let Some(job) = read(problems, node, schema.unwrap_or_default()) else {
             complete = false;
             continue;
         };
@@ -41,10 +50,10 @@ pub(super) fn read_all(problems: &mut Problems, spot: Spot<&Node>) -> Option<Vec
         }
         jobs.push(job);
     }
-    complete.then_some(jobs)
+    (complete && schema.is_some()).then_some(jobs)
 }
 
-fn read(problems: &mut Problems, spot: Spot<&Node>) -> Option<TableJob> {
+fn read(problems: &mut Problems, spot: Spot<&Node>, schema: SchemaPolicy) -> Option<TableJob> {
     let section = Section::open(problems, spot, FIELDS)?;
     let table = read_table(problems, &section);
     let cursor = match section.field("cursor") {
@@ -74,6 +83,7 @@ fn read(problems: &mut Problems, spot: Spot<&Node>) -> Option<TableJob> {
         cursor: cursor?,
         lookback: lookback?,
         integers: integers?,
+        schema,
     })
 }
 

@@ -87,6 +87,9 @@ pub fn render(template: &Template) -> String {
          #   integers  auto | decimal | int64: how NUMBER(38,0) is stored\n\
          # `snowferry discover {name}` lists tables with candidates for key and cursor.\n\
          pull:\n\
+         \x20 # A source table's columns changed, or it was created anew: evolve follows, freeze leaves\n\
+         \x20 # new columns out and stops at the rest, stop stops.\n\
+         \x20 # schema_changes: evolve\n\
          \x20 tables:\n",
         quoted(account),
         quoted(user),

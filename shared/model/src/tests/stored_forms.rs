@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::drift::SchemaChange;
 use crate::export::{
     EXPORT_VERSION, ExportColumn, ExportQuery, ExportSnapshot, ExportSource, Parameter, PinnedTable,
 };
@@ -204,6 +205,8 @@ fn run_records_stay_readable() {
             pin_ms: 11,
             stage_ms: 12,
             load_ms: 13,
+            slices_loaded: 0,
+            schema_changes: Vec::new(),
         },
     };
     let failed = |blame: Blame, retry: Retry, hint: Option<&str>| Outcome::Failed {
@@ -477,4 +480,22 @@ fn push_manifest() -> crate::push::PushManifest {
             sha256: "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855".to_owned(),
         }],
     }
+}
+
+#[test]
+fn schema_changes_stay_readable() {
+    let column = || identifier("UPDATED_AT");
+    let (was, is) = (SnowflakeType::Text, SnowflakeType::Date);
+    check(
+        "schema_change.v1.json",
+        &[
+            SchemaChange::Added { column: column(), data_type: SnowflakeType::Date },
+            SchemaChange::Dropped { column: column() },
+            SchemaChange::Retyped { column: column(), was, is },
+            SchemaChange::Reordered,
+            SchemaChange::Recreated,
+            SchemaChange::Finer { column: column() },
+            SchemaChange::Wider { column: column() },
+        ],
+    );
 }

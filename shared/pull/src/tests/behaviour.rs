@@ -10,7 +10,7 @@ use snowferry_model::watermark::Lookback;
 use snowferry_snowflake::memory::MemoryValue;
 
 use crate::tests::world::{World, columns, identifier, row, table};
-use crate::{Mode, pull_table, reset};
+use crate::{Mode, SchemaPolicy, pull_table, reset};
 
 fn failure(record: &RunRecord) -> (&str, Blame, Retry) {
     match &record.outcome {
@@ -212,7 +212,8 @@ async fn rows_without_a_cursor_value_are_refused_with_the_repair() {
 
 #[tokio::test]
 async fn a_changed_or_recreated_table_stops_the_pull_until_it_is_reset() {
-    let world = World::new(Mode::Incremental, &["ID"]);
+    let mut world = World::new(Mode::Incremental, &["ID"]);
+    world.job.schema = SchemaPolicy::Stop;
     world.insert(0..5, 1);
     world.pull().await;
     world
@@ -275,7 +276,8 @@ async fn a_wide_number_is_staged_as_a_decimal_from_the_start() {
 
 #[tokio::test]
 async fn a_number_that_outgrows_its_staged_form_is_refused_and_the_next_read_is_a_new_one() {
-    let world = World::new(Mode::Incremental, &["ID"]);
+    let mut world = World::new(Mode::Incremental, &["ID"]);
+    world.job.schema = SchemaPolicy::Stop;
     world.insert(0..2, 1);
     world.pull().await;
     let big = i128::from(i64::MAX) + 1;

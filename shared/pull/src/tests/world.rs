@@ -22,7 +22,7 @@ use snowferry_staging::memory::MemoryStaging;
 
 use crate::ports::{Clock, Ports, Silent};
 use crate::tests::faults::{Faults, Faulty};
-use crate::{Limits, Mode, RunContext, TableJob, pull_table};
+use crate::{Limits, Mode, RunContext, SchemaPolicy, TableJob, pull_table};
 
 /// The columns of the table under test.
 const COLUMNS: [&str; 3] = ["ID", "V", "SEQ"];
@@ -75,6 +75,7 @@ impl World {
             cursor: Some(identifier("SEQ")),
             lookback: Lookback::None,
             integers: IntegerPolicy::Auto,
+            schema: SchemaPolicy::Evolve,
         };
         Self {
             source,

@@ -76,6 +76,8 @@ fn a_table_s_run_has_the_same_fields_whatever_its_outcome() {
           "rows_replaced": 0,
           "rows_superseded": 0,
           "run_id": "0199",
+          "schema_changes": [],
+          "slices_loaded": 0,
           "stage_ms": 0,
           "staged_bytes": 0,
           "started_at": "1970-01-01T00:00:00.000Z",

@@ -6,7 +6,7 @@ use snowferry_model::state::StreamState;
 use snowferry_model::time::UnixMillis;
 use snowferry_model::types::SnowflakeType;
 use snowferry_model::watermark::{Lookback, Watermark};
-use snowferry_pull::{Mode, TableJob};
+use snowferry_pull::{Mode, SchemaPolicy, TableJob};
 
 use crate::commands::status::table_report;
 
@@ -18,6 +18,7 @@ fn job() -> TableJob {
         cursor: Some(Identifier::new("UPDATED_AT").unwrap()),
         lookback: Lookback::None,
         integers: IntegerPolicy::Auto,
+        schema: SchemaPolicy::Evolve,
     }
 }
 

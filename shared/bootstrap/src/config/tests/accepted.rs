@@ -204,6 +204,9 @@ fn the_written_template_explains_itself() {
         #   integers  auto | decimal | int64: how NUMBER(38,0) is stored
         # `snowferry discover acme` lists tables with candidates for key and cursor.
         pull:
+          # A source table's columns changed, or it was created anew: evolve follows, freeze leaves
+          # new columns out and stops at the rest, stop stops.
+          # schema_changes: evolve
           tables:
             - table: CRM.PUBLIC.ACCOUNTS
               key: [ID]
