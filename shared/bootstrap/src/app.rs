@@ -11,8 +11,12 @@ use snowferry_checkpoint::sqlite::SqliteCheckpoint;
 use snowferry_checkpoint::{CheckpointStore, RunStore};
 use snowferry_database::delta::DeltaDatabase;
 use snowferry_database::delta::maintain::{Maintained, MaintenancePolicy};
+#[cfg(feature = "query")]
 use snowferry_database::delta::query::{DeltaExport, QueryOptions};
-use snowferry_database::{BatchStream, Database, DatabaseError, Description, Export, TableSummary};
+#[cfg(feature = "query")]
+use snowferry_database::{BatchStream, Description, Export};
+use snowferry_database::{Database, DatabaseError, TableSummary};
+#[cfg(feature = "query")]
 use snowferry_model::export::ExportQuery;
 use snowferry_model::fault::chain;
 use snowferry_model::names::{ConnectionName, TableName};
@@ -135,6 +139,7 @@ impl App {
     ///
     /// # Errors
     /// [`BootstrapError::Database`].
+    #[cfg(feature = "query")]
     pub fn export(&self, connection: Option<&Connection>) -> Result<DeltaExport, BootstrapError> {
         let folder = connection.and_then(|connection| connection.tables_folder.clone());
         let database = DeltaDatabase::open(folder.unwrap_or_else(|| self.home.tables()))
@@ -146,6 +151,7 @@ impl App {
     ///
     /// # Errors
     /// [`BootstrapError::Query`] with what is wrong with it.
+    #[cfg(feature = "query")]
     pub async fn query(
         &self,
         connection: Option<&Connection>,
