@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 use snowferry_bootstrap::home::{DEFAULT_HOME, Home};
 
 use crate::commands::{
-    check, compare, demo, discover, emulator, init, keygen, maintain, pull, query, reset, runs,
-    setup_sql, state, status,
+    check, compare, demo, discover, emulator, init, keygen, maintain, plan, pull, push, query,
+    reset, runs, setup_sql, state, status,
 };
 
 const ABOUT: &str = "Moves tables between customers' Snowflake accounts and your own database";
@@ -22,6 +22,8 @@ Begin with:
   snowferry pull acme            backfill, then only what is new on each run
   snowferry status acme          how far each table is synced
   snowferry compare acme         both sides, value by value
+  snowferry plan acme            what pushes would do, column by column
+  snowferry push acme            write query results into the customer's tables
 
 Exit codes:
   0  done (a table that another run holds counts as done)
@@ -109,6 +111,10 @@ pub(crate) enum Command {
     Discover(discover::DiscoverArgs),
     /// Bring tables up to date
     Pull(pull::PullArgs),
+    /// Show what pushes would do, column by column; writes nothing
+    Plan(plan::PlanArgs),
+    /// Write the rows of queries into the customer's tables
+    Push(push::PushArgs),
     /// Show how far each table is synced, and what that promises
     Status(status::StatusArgs),
     /// Ask the pulled tables in SQL

@@ -16,6 +16,8 @@ mod failure;
 mod interrupt;
 mod output;
 mod progress;
+mod push_progress;
+mod push_report;
 mod report;
 
 fn main() -> ExitCode {

@@ -4,7 +4,6 @@ use std::io::Write;
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use serde::Serialize;
-use snowferry_model::time::UnixMillis;
 
 use crate::failure::Failure;
 
@@ -133,13 +132,6 @@ pub(crate) fn span(ms: u64) -> String {
     }
 }
 
-/// Writes a moment without its milliseconds: `2026-01-02 03:04:05Z`.
-pub(crate) fn moment(time: UnixMillis) -> String {
-    let text = time.to_string();
-    let whole = text.split('.').next().unwrap_or(&text);
-    format!("{}Z", whole.replace('T', " "))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,11 +162,6 @@ mod tests {
     fn spans_are_written_in_two_units_at_most() {
         let texts = [0, 850, 12_345, 245_000, 12_000_000].map(span);
         assert_eq!(texts, ["0 ms", "850 ms", "12.3 s", "4 m 05 s", "3 h 20 m"]);
-    }
-
-    #[test]
-    fn moments_are_written_to_the_second_in_utc() {
-        assert_eq!(moment(UnixMillis(1_767_323_045_678)), "2026-01-02 03:04:05Z");
     }
 
     #[test]

@@ -164,7 +164,7 @@ async fn independent_readers_see_the_same_rows_after_maintenance_and_new_columns
     let database = DeltaDatabase::open(root.path()).unwrap();
     let (scene, rows) = every_type("MAINTAINED");
     let parts: Vec<_> = rows.iter().map(|row| vec![row.clone()]).collect();
-    scene.apply(&database, (1, 1), replace(), &[rows.clone()]).await;
+    scene.apply(&database, (1, 1), replace(), std::slice::from_ref(&rows)).await;
     scene.apply(&database, (2, 1), replace(), &parts).await;
     let policy = MaintenancePolicy { least_files: 2, ..MaintenancePolicy::default() };
     // By this clock everything that is not in use is past its retention.

@@ -6,6 +6,7 @@
 //! - `changes`: columns that come and go and tables that are created anew are followed.
 //! - `setup`: the customer's script, a key and its exchange, up to a pull.
 //! - `values`: independent readers see at both ends the same values.
+//! - `pushes`: killed, watched, refused, answers lost; nothing is lost, doubled or half seen.
 //! - `drivers`: Snowflake's own drivers, unchanged, accept the emulator.
 
 #[cfg(test)]
@@ -16,6 +17,8 @@ mod drivers;
 mod killed;
 #[cfg(test)]
 mod layers;
+#[cfg(test)]
+mod pushes;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]

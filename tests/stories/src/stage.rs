@@ -31,10 +31,16 @@ pub(crate) struct Stage {
 impl Stage {
     /// Starts an emulator with what `sql` makes and without the CRM sample.
     pub(crate) fn with_sql(sql: &str) -> Self {
+        Self::with_sql_and(sql, &[])
+    }
+
+    /// The same with more options.
+    pub(crate) fn with_sql_and(sql: &str, options: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let script = folder.path().join("load.sql");
         std::fs::write(&script, sql).unwrap();
-        Self::start(folder, &["--no-crm", "--load", script.to_str().unwrap()])
+        let options = [&["--no-crm", "--load", script.to_str().unwrap()], options].concat();
+        Self::start(folder, &options)
     }
 
     /// Starts an emulator with its samples.
@@ -130,6 +136,13 @@ impl Stage {
     pub(crate) async fn fault(&self, order: Value) {
         let url = format!("{}/faults", self.text("admin_url"));
         let answer = reqwest::Client::new().post(url).json(&order).send().await.unwrap();
+        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+    }
+
+    /// Forgets the faults that did not strike.
+    pub(crate) async fn clear_faults(&self) {
+        let url = format!("{}/faults", self.text("admin_url"));
+        let answer = reqwest::Client::new().delete(url).send().await.unwrap();
         assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
     }
 

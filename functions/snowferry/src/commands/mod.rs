@@ -8,7 +8,9 @@ pub(crate) mod emulator;
 pub(crate) mod init;
 pub(crate) mod keygen;
 pub(crate) mod maintain;
+pub(crate) mod plan;
 pub(crate) mod pull;
+pub(crate) mod push;
 pub(crate) mod query;
 pub(crate) mod reset;
 pub(crate) mod runs;
@@ -38,6 +40,8 @@ pub(crate) async fn run(cli: Cli) -> Result<Done, Failure> {
         Command::Check(args) => Box::pin(check::run(global, args)).await,
         Command::Discover(args) => Box::pin(discover::run(global, args)).await,
         Command::Pull(args) => Box::pin(pull::run(global, args)).await,
+        Command::Plan(args) => Box::pin(plan::run(global, args)).await,
+        Command::Push(args) => Box::pin(push::run(global, args)).await,
         Command::Status(args) => Box::pin(status::run(global, args)).await,
         Command::Query(args) => Box::pin(query::run(global, args)).await,
         Command::Compare(args) => Box::pin(compare::run(global, args)).await,

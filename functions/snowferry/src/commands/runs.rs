@@ -1,12 +1,14 @@
 //! `snowferry runs` and `snowferry run show`: what recent runs did.
 
 use clap::{Args, Subcommand};
+use serde::Serialize;
 use snowferry_bootstrap::app::App;
 use snowferry_model::names::ConnectionName;
 
 use crate::args::Global;
 use crate::failure::{Done, Failure};
 use crate::output::{self, Side};
+use crate::push_report::PushRun;
 use crate::report::TableRun;
 
 const AFTER_RUNS: &str = "\
@@ -52,12 +54,72 @@ enum RunAction {
     },
 }
 
+/// A run of a pull or of a push, as `--json` prints it: a push's has the field `push`.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum AnyRun {
+    Pull(TableRun),
+    Push(PushRun),
+}
+
+impl AnyRun {
+    fn started_at(&self) -> &str {
+        match self {
+            Self::Pull(run) => &run.started_at,
+            Self::Push(run) => &run.started_at,
+        }
+    }
+
+    fn run_id(&self) -> &str {
+        match self {
+            Self::Pull(run) => &run.run_id,
+            Self::Push(run) => &run.run_id,
+        }
+    }
+
+    fn row(&self) -> Vec<String> {
+        let moment = |time: &str| {
+            let whole = time.split('.').next().unwrap_or(time);
+            format!("{}Z", whole.replace('T', " "))
+        };
+        match self {
+            Self::Pull(run) => vec![
+                run.run_id.clone(),
+                format!("{}/{}", run.connection, run.table),
+                moment(&run.started_at),
+                run.outcome_words(),
+                output::count(run.rows_read),
+                output::bytes(run.received_bytes),
+                run.duration_ms.map(output::span).unwrap_or_default(),
+                run.trigger.clone(),
+            ],
+            Self::Push(run) => vec![
+                run.run_id.clone(),
+                format!("{}/{} → {}", run.connection, run.push, run.target),
+                moment(&run.started_at),
+                run.outcome_words(),
+                output::count(run.rows_applied),
+                output::bytes(run.staged_bytes),
+                run.duration_ms.map(output::span).unwrap_or_default(),
+                run.trigger.clone(),
+            ],
+        }
+    }
+
+    fn sheet(&self) -> String {
+        match self {
+            Self::Pull(run) => sheet(run),
+            Self::Push(run) => push_sheet(run),
+        }
+    }
+}
+
 /// Lists the newest records.
 pub(crate) async fn list(global: &Global, args: RunsArgs) -> Result<Done, Failure> {
     let app = App::new(global.home());
     let connection = args.name.as_deref().map(connection_name).transpose()?;
-    let records = app.runs(connection.as_ref(), args.limit).await?;
-    let runs: Vec<TableRun> = records.iter().map(TableRun::of).collect();
+    let mut runs = all_runs(&app, connection.as_ref(), args.limit).await?;
+    runs.truncate(args.limit);
     if global.json {
         output::json(&runs)?;
         return Ok(Done::All);
@@ -71,46 +133,47 @@ pub(crate) async fn list(global: &Global, args: RunsArgs) -> Result<Done, Failur
         ("table", Side::Left),
         ("started", Side::Left),
         ("outcome", Side::Left),
-        ("rows read", Side::Right),
-        ("received", Side::Right),
+        ("rows", Side::Right),
+        ("bytes", Side::Right),
         ("time", Side::Right),
         ("trigger", Side::Left),
     ];
-    let rows = records.iter().zip(&runs).map(|(record, run)| {
-        vec![
-            run.run_id.clone(),
-            format!("{}/{}", run.connection, run.table),
-            output::moment(record.started_at),
-            run.outcome_words(),
-            output::count(run.rows_read),
-            output::bytes(run.received_bytes),
-            run.duration_ms.map(output::span).unwrap_or_default(),
-            run.trigger.clone(),
-        ]
-    });
+    let rows = runs.iter().map(AnyRun::row);
     output::line(output::table(&headings, rows.collect()))?;
     Ok(Done::All)
 }
 
-/// Shows all tables of one run.
+/// Returns the newest runs of pulls and pushes, newest first.
+async fn all_runs(
+    app: &App,
+    connection: Option<&ConnectionName>,
+    limit: usize,
+) -> Result<Vec<AnyRun>, Failure> {
+    let pulls = app.runs(connection, limit).await?;
+    let pushes = app.push_runs(connection, limit).await?;
+    let pulls = pulls.iter().map(|record| AnyRun::Pull(TableRun::of(record)));
+    let mut runs: Vec<_> =
+        pulls.chain(pushes.iter().map(|record| AnyRun::Push(PushRun::of(record)))).collect();
+    // Stable, so that runs of one moment stay in the order of their store.
+    runs.sort_by(|a, b| b.started_at().cmp(a.started_at()));
+    Ok(runs)
+}
+
+/// Shows all tables or pushes of one run.
 pub(crate) async fn show(global: &Global, args: RunArgs) -> Result<Done, Failure> {
     let RunAction::Show { id } = args.action;
     let app = App::new(global.home());
-    let records = app.runs(None, SEARCHED).await?;
-    let mut runs: Vec<TableRun> = records
-        .iter()
-        .filter(|record| !id.is_empty() && record.run_id.starts_with(&id))
-        .map(TableRun::of)
-        .collect();
+    let mut runs = all_runs(&app, None, SEARCHED).await?;
+    runs.retain(|run| !id.is_empty() && run.run_id().starts_with(&id));
     runs.reverse();
     let Some(first) = runs.first() else {
         let hint = "`snowferry runs` lists them";
         return Err(Failure::usage(format!("there is no run {id}"), hint));
     };
-    if let Some(other) = runs.iter().find(|run| run.run_id != first.run_id) {
+    if let Some(other) = runs.iter().find(|run| run.run_id() != first.run_id()) {
         return Err(Failure::usage(
             format!("{id} begins more than one run's id"),
-            format!("write more of it: {} or {}", first.run_id, other.run_id),
+            format!("write more of it: {} or {}", first.run_id(), other.run_id()),
         ));
     }
     if global.json {
@@ -118,7 +181,7 @@ pub(crate) async fn show(global: &Global, args: RunArgs) -> Result<Done, Failure
         return Ok(Done::All);
     }
     for run in &runs {
-        output::line(sheet(run))?;
+        output::line(run.sheet())?;
     }
     Ok(Done::All)
 }
@@ -155,6 +218,35 @@ fn sheet(run: &TableRun) -> String {
             output::span(run.load_ms)
         ),
         format!("  statements {} ({})", run.statements, run.query_ids.join(", ")),
+    ];
+    if let Some(remark) = run.remark() {
+        lines.push(remark);
+    }
+    lines.join("\n")
+}
+
+/// Writes everything that is known of one push's run.
+fn push_sheet(run: &PushRun) -> String {
+    let mut lines = vec![
+        format!("{}/{} → {}", run.connection, run.push, run.target),
+        format!("  run        {} ({})", run.run_id, run.trigger),
+        format!("  mode       {}", run.mode),
+        format!("  started    {}", run.started_at),
+        format!("  ended      {}", run.ended_at.as_deref().unwrap_or("not yet, or killed")),
+        format!("  outcome    {}", run.outcome_words()),
+        format!(
+            "  rows       {} staged, {} applied, {} replaced",
+            output::count(run.rows_staged),
+            output::count(run.rows_applied),
+            output::count(run.rows_replaced)
+        ),
+        format!("  sent       {} parts, {}", run.parts_staged, output::bytes(run.staged_bytes)),
+        format!(
+            "  time       {} to validate, {} to stage, {} to apply",
+            output::span(run.pin_ms),
+            output::span(run.stage_ms),
+            output::span(run.apply_ms)
+        ),
     ];
     if let Some(remark) = run.remark() {
         lines.push(remark);

@@ -5,12 +5,15 @@ use serde::Serialize;
 use snowferry_bootstrap::app::{App, TableStatus};
 use snowferry_bootstrap::clock::SystemClock;
 use snowferry_bootstrap::config::{self, Connection};
+use snowferry_bootstrap::push::PushStatus;
 use snowferry_model::time::UnixMillis;
 use snowferry_pull::{Clock, Mode, TableJob, guarantee};
+use snowferry_push::PushJob;
 
 use crate::args::Global;
 use crate::failure::{Done, Failure};
 use crate::output::{self, Side};
+use crate::push_report::PushRun;
 use crate::report::TableRun;
 
 const AFTER: &str = "\
@@ -32,6 +35,23 @@ struct ConnectionReport {
     connection: String,
     file: String,
     tables: Vec<TableReport>,
+    pushes: Vec<PushLine>,
+}
+
+/// One push. Times are RFC 3339.
+#[derive(Debug, Serialize)]
+struct PushLine {
+    push: String,
+    target: String,
+    mode: &'static str,
+    guarantee: &'static str,
+    /// When the rows that the target has were read from our database.
+    pushed_as_of: Option<String>,
+    rows: Option<u64>,
+    generation: u64,
+    sequence: u64,
+    slice_in_work: bool,
+    last_run: Option<PushRun>,
 }
 
 /// One table. Times are RFC 3339; a watermark's value is the customer's data and not shown.
@@ -93,7 +113,29 @@ async fn report(app: &App, connection: &Connection) -> Result<ConnectionReport, 
         connection: connection.name.to_string(),
         file: connection.file.display().to_string(),
         tables: tables.collect(),
+        pushes: push_lines(app, connection).await?,
     })
+}
+
+async fn push_lines(app: &App, connection: &Connection) -> Result<Vec<PushLine>, Failure> {
+    let statuses = app.push_status(connection).await?;
+    let line = |(job, status): (&PushJob, PushStatus)| {
+        let state = status.state.as_ref();
+        let pushed = state.and_then(|state| state.pushed_as_of);
+        PushLine {
+            push: job.push.name.to_string(),
+            target: job.target.to_string(),
+            mode: job.mode.as_str(),
+            guarantee: job.delivery.guarantee(&job.mode),
+            pushed_as_of: pushed.map(|time| time.to_string()),
+            rows: pushed.and(state.map(|state| state.rows)),
+            generation: state.map(|state| state.generation).unwrap_or_default(),
+            sequence: state.map(|state| state.sequence).unwrap_or_default(),
+            slice_in_work: state.is_some_and(|state| state.slice.is_some()),
+            last_run: status.last_run.as_ref().map(PushRun::of),
+        }
+    };
+    Ok(connection.pushes.iter().zip(statuses).map(line).collect())
 }
 
 pub(crate) fn table_report(job: &TableJob, status: TableStatus, now: UnixMillis) -> TableReport {
@@ -151,7 +193,40 @@ fn tell(report: &ConnectionReport) -> Result<(), Failure> {
             output::line(format!("  last run: {}", remark.replace('\n', "\n  ")))?;
         }
     }
+    if !report.pushes.is_empty() {
+        tell_pushes(&report.pushes)?;
+    }
     output::line("")
+}
+
+fn tell_pushes(pushes: &[PushLine]) -> Result<(), Failure> {
+    let headings = [
+        ("push", Side::Left),
+        ("target", Side::Left),
+        ("pushed as of", Side::Left),
+        ("rows", Side::Right),
+        ("gen/seq", Side::Right),
+        ("last run", Side::Left),
+    ];
+    let rows = pushes.iter().map(|push| {
+        let unknown = || "-".to_owned();
+        vec![
+            push.push.clone(),
+            push.target.clone(),
+            push.pushed_as_of.clone().unwrap_or_else(|| "never".to_owned()),
+            push.rows.map_or_else(unknown, output::count),
+            format!("{}/{}", push.generation, push.sequence),
+            push.last_run.as_ref().map_or_else(unknown, PushRun::outcome_words),
+        ]
+    });
+    output::line(output::table(&headings, rows.collect()))?;
+    for push in pushes {
+        output::line(format!("{} [{}]: {}", push.push, push.mode, push.guarantee))?;
+        if let Some(remark) = push.last_run.as_ref().and_then(PushRun::remark) {
+            output::line(format!("  last run: {}", remark.replace('\n', "\n  ")))?;
+        }
+    }
+    Ok(())
 }
 
 fn row(table: &TableReport) -> Vec<String> {

@@ -1,7 +1,8 @@
 //! Tests every prerequisite of a connection and tells all failures at once.
 //!
 //! In order: this machine (credential, data folder, state), the account (reach, sign in, role,
-//! warehouse, clock), then each table (visible, readable, its key and cursor, its types). A
+//! warehouse, clock), then each table (visible, readable, its key and cursor, its types) and each
+//! push (its target may be written, its ledger is there). A
 //! failure makes what depends on it "not tried", never the rest. Nothing is changed, no row is
 //! read, and no warehouse is started.
 
@@ -10,12 +11,14 @@ use std::path::Path;
 use serde::Serialize;
 use snowferry_model::fault::{Fault, chain};
 use snowferry_snowflake::SnowflakeError;
+use snowferry_snowflake::client::SnowflakeTarget;
 
 use crate::account::{Account, SessionFacts};
 use crate::app::App;
 use crate::config::{Auth, Connection};
 use crate::error::BootstrapError;
 
+mod push;
 mod table;
 
 #[cfg(test)]
@@ -116,6 +119,10 @@ pub async fn check(app: &App, connection: &Connection) -> Result<CheckReport, Bo
     };
     items.push(check_credential(connection));
     let session = check_account(client.as_ref(), connection, &mut items).await;
+    if session.is_some() {
+        let target = SnowflakeTarget::new(client);
+        push::check_pushes(&target, &connection.pushes, &mut items).await;
+    }
     Ok(report(connection, session, items))
 }
 

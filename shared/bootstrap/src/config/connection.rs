@@ -1,15 +1,16 @@
-//! The whole file: version, name, the account, where tables are kept, what is pulled.
+//! The whole file: version, name, the account, where tables are kept, what is pulled and pushed.
 
 use std::path::{Path, PathBuf};
 
 use snowferry_model::names::ConnectionName;
 use snowferry_pull::TableJob;
+use snowferry_push::PushJob;
 
 use super::document::{self, Node, Position, Value};
 use super::fields::{Problems, Section, Show, Spot, text};
 use super::problem::Problem;
 use super::snowflake::{self, SnowflakeSettings};
-use super::{CONFIG_VERSION, table};
+use super::{CONFIG_VERSION, push, table};
 use crate::error::BootstrapError;
 
 /// A connection as its file describes it. Paths are resolved against the file's folder.
@@ -25,9 +26,11 @@ pub struct Connection {
     pub tables_folder: Option<PathBuf>,
     /// The tables to pull, in the order of the file.
     pub tables: Vec<TableJob>,
+    /// The queries to push, in the order of the file.
+    pub pushes: Vec<PushJob>,
 }
 
-const FIELDS: &[&str] = &["version", "connection", "snowflake", "database", "pull"];
+const FIELDS: &[&str] = &["version", "connection", "snowflake", "database", "pull", "push"];
 
 /// Reads the text of a connection file. `file` names it in messages and resolves paths.
 ///
@@ -62,9 +65,18 @@ fn read(problems: &mut Problems, file: &Path, root: &Node) -> Option<Connection>
         Some(spot) => read_database(problems, spot, folder).map(Some),
         None => Some(None),
     };
-    let tables = section
-        .required(problems, "pull", "name the tables to pull: `pull: { tables: [...] }`")
-        .and_then(|spot| table::read_all(problems, spot));
+    let tables = match (section.field("pull"), section.field("push")) {
+        (Some(spot), _) => table::read_all(problems, spot),
+        (None, Some(_)) => Some(Vec::new()),
+        (None, None) => section
+            .required(problems, "pull", "name the tables to pull: `pull: { tables: [...] }`")
+            .and(None),
+    };
+    let account = snowflake.as_ref().map(|settings| settings.account.to_string());
+    let pushes = match section.field("push") {
+        Some(spot) => push::read_all(problems, spot, name.as_ref(), account.as_deref()),
+        None => Some(Vec::new()),
+    };
     version?;
     Some(Connection {
         name: name?,
@@ -72,6 +84,7 @@ fn read(problems: &mut Problems, file: &Path, root: &Node) -> Option<Connection>
         snowflake: snowflake?,
         tables_folder: tables_folder?,
         tables: tables?,
+        pushes: pushes?,
     })
 }
 

@@ -15,6 +15,7 @@ mod connection;
 mod document;
 mod fields;
 mod problem;
+mod push;
 mod snowflake;
 mod table;
 mod template;

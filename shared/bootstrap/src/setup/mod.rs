@@ -15,6 +15,7 @@ use snowferry_model::names::Identifier;
 use crate::config::Connection;
 use crate::error::BootstrapError;
 use crate::keys::{self, PublicHalf};
+use crate::push;
 
 mod address;
 mod grants;
@@ -121,6 +122,7 @@ fn compose(
         grants::tables(names, &connection.tables),
     ];
     sections.extend(address::section(names, addresses));
+    sections.extend(push_section(connection, names));
     let mut about = vec![
         format!(
             "Snowferry: set-up of the connection `{}` in the account {}",
@@ -128,9 +130,14 @@ fn compose(
         ),
         String::new(),
         format!(
-            "Gives the role {} SELECT on {} named below, and no right to write anything.",
+            "Gives the role {} SELECT on {} named below, and {}.",
             names.role,
-            counted(connection.tables.len(), "table")
+            counted(connection.tables.len(), "table"),
+            match connection.pushes.len() {
+                0 => "no right to write anything".to_owned(),
+                1 => "what one push needs to write".to_owned(),
+                pushes => format!("what {pushes} pushes need to write"),
+            }
         ),
         "Run it as ACCOUNTADMIN, for instance in a worksheet with \"Run all\". It may be run again: \
          what is"
@@ -145,6 +152,22 @@ fn compose(
         );
     }
     Script { about, sections }
+}
+
+/// What the pushes need: the ledger, and grants on exactly the tables that they write.
+fn push_section(connection: &Connection, names: &Names) -> Option<Section> {
+    let statements = push::setup_statements(connection, &names.role.to_string());
+    let statement = |sql: String| {
+        let why = match sql.split(' ').next() {
+            Some("CREATE") => "Our small table, which makes each push count once.",
+            _ => "Lets the role write, here and nowhere else.",
+        };
+        Statement { why: vec![why.to_owned()], sql }
+    };
+    (!statements.is_empty()).then(|| Section {
+        title: "What the pushes write".to_owned(),
+        statements: statements.into_iter().map(statement).collect(),
+    })
 }
 
 /// Returns the script that takes back what [`script`] made.

@@ -1,8 +1,9 @@
 //! `snowferry demo`: the whole story on this machine, with a local Snowflake.
 //!
 //! Start a Snowflake, write a connection, check it, backfill, change rows at the source, pull
-//! again, compare both sides value by value, and say where the tables lie. It goes through the
-//! same code as the commands of the same names; only the Snowflake is local.
+//! again, compare both sides value by value, write scores back into the customer's tables, and say
+//! where the tables lie. It goes through the same code as the commands of the same names; only the
+//! Snowflake is local.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,10 +27,12 @@ use crate::failure::{Done, Failure};
 use crate::interrupt::asked_to_stop;
 use crate::output;
 use crate::progress::{Watcher, watcher};
+use crate::push_report::PushRun;
 use crate::report::{TableRun, summary};
 
 mod changes;
 mod folder;
+mod pushes;
 mod words;
 
 #[cfg(test)]
@@ -66,6 +69,7 @@ struct DemoReport {
     incremental: Vec<TableRun>,
     comparison: Vec<Comparison>,
     equal: bool,
+    pushes: Vec<PushRun>,
     duration_ms: u64,
 }
 
@@ -140,6 +144,7 @@ async fn story(
     let comparison = compare(&ports, &connection.name, &connection.tables).await?;
     say.line(comparison_table(&comparison));
     let equal = comparison.iter().all(|table| table.equal);
+    let pushes = write_back(say, app, emulator, file).await?;
     let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     if say.json {
         output::json(&DemoReport {
@@ -150,6 +155,7 @@ async fn story(
             incremental,
             comparison,
             equal,
+            pushes,
             duration_ms,
         })?;
     } else if equal {
@@ -160,6 +166,24 @@ async fn story(
         true => Ok(Done::All),
         false => Err(Failure::ours("DEMO_DIFFERS", "the two sides are not equal")),
     }
+}
+
+/// Writes scores into the customer's tables, twice: one table is rewritten, the other grows.
+async fn write_back(
+    say: &Voice,
+    app: &App,
+    emulator: &Emulator,
+    file: &Path,
+) -> Result<Vec<PushRun>, Failure> {
+    say.step("7. The customer makes two tables and lets us write (snowferry setup-sql demo)");
+    pushes::add_to(file)?;
+    let connection = app.connection(folder::CONNECTION)?;
+    pushes::set_up(say, emulator, &connection).await?;
+    say.step("8. Write scores computed from the pulled rows back (snowferry push demo)");
+    let mut runs = pushes::push(say, app, &connection).await?;
+    say.step("9. Once more: the scores are exchanged in one step, the history grows");
+    runs.extend(pushes::push(say, app, &connection).await?);
+    Ok(runs)
 }
 
 /// Pulls every table; a table that fails ends the story.
@@ -180,6 +204,15 @@ async fn pull(
 }
 
 async fn change(say: &Voice, emulator: &Emulator) -> Result<(), Failure> {
+    for statement in changes::STATEMENTS {
+        say.line(format!("   {}", statement.replace('\n', "\n   ")));
+        run_script(emulator, statement).await?;
+    }
+    Ok(())
+}
+
+/// Runs a statement as the customer does.
+async fn run_script(emulator: &Emulator, statement: &str) -> Result<(), Failure> {
     let ready = emulator.ready();
     let mut session = SessionContext {
         user: ready.user.clone(),
@@ -188,11 +221,8 @@ async fn change(say: &Voice, emulator: &Emulator) -> Result<(), Failure> {
         warehouse: Some(ready.warehouse.clone()),
         ..SessionContext::default()
     };
-    for statement in changes::STATEMENTS {
-        say.line(format!("   {}", statement.replace('\n', "\n   ")));
-        Box::pin(emulator.engine().run_script(&mut session, statement)).await.map_err(|error| {
-            Failure::ours("DEMO_CHANGE", format!("change rows at the local Snowflake: {error}"))
-        })?;
-    }
-    Ok(())
+    let ran = Box::pin(emulator.engine().run_script(&mut session, statement)).await;
+    ran.map(|_| ()).map_err(|error| {
+        Failure::ours("DEMO_CHANGE", format!("change the local Snowflake: {error}"))
+    })
 }

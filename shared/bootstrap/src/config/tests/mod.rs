@@ -9,6 +9,7 @@ use crate::error::BootstrapError;
 
 mod accepted;
 mod account;
+mod pushes;
 mod shape;
 mod tables;
 

@@ -31,7 +31,7 @@ fn a_list_where_fields_are_needed_is_refused() {
         expect![[r#"
             connections/acme.yaml has one problem
               connections/acme.yaml:1:1: found a list where fields are needed
-                allowed: version, connection, snowflake, database, pull"#]],
+                allowed: version, connection, snowflake, database, pull, push"#]],
     );
 }
 
@@ -125,7 +125,7 @@ fn an_unknown_field_at_the_top_is_refused() {
         expect![[r#"
             connections/acme.yaml has one problem
               connections/acme.yaml:11:1: schedule: unknown field
-                allowed: version, connection, snowflake, database, pull"#]],
+                allowed: version, connection, snowflake, database, pull, push"#]],
     );
 }
 
@@ -137,7 +137,7 @@ fn a_misspelt_field_at_the_top_is_refused() {
         expect![[r#"
             connections/acme.yaml has one problem
               connections/acme.yaml:2:1: conection: unknown field
-                allowed: version, connection, snowflake, database, pull
+                allowed: version, connection, snowflake, database, pull, push
                 repair: perhaps `connection` was meant"#]],
     );
 }

@@ -61,8 +61,7 @@ pub(super) fn parse(sql: &str) -> Result<Statement, DatabaseError> {
 /// Lists the tables that a query names; names of its own WITH are left out.
 pub(super) fn tables(statement: &Statement) -> Result<Vec<TableReference>, DatabaseError> {
     let planned = Planned::Statement(Box::new(statement.clone()));
-    let (tables, _) = resolve_table_references(&planned, false)
-        .map_err(|error| super::answer::planning(error))?;
+    let (tables, _) = resolve_table_references(&planned, false).map_err(super::answer::planning)?;
     Ok(tables)
 }
 
