@@ -20,6 +20,9 @@ use crate::types::SnowType;
 
 /// Versions that a table keeps for AT(…); older ones are forgotten, like beyond a retention time.
 const KEPT_VERSIONS: usize = 200;
+/// Most memory of a table's rows that only older versions have. Beyond it the oldest versions are
+/// forgotten, so that rewriting a large table again and again does not fill the memory.
+const MOST_SUPERSEDED_BYTES: usize = 512 << 20;
 /// More small partitions than this are joined into one, so that many small inserts stay cheap to
 /// read.
 const MOST_SMALL_PARTITIONS: usize = 64;
@@ -187,6 +190,8 @@ pub(crate) struct Version {
     pub commit_ns: i128,
     pub columns: Arc<Vec<ColumnDef>>,
     pub partitions: Arc<Vec<Partition>>,
+    /// Memory of the partitions that the version before had and this one has not.
+    superseded_bytes: usize,
 }
 
 /// A table with its newest version last.
@@ -224,8 +229,12 @@ impl Table {
         commit_ns: i128,
         columns: Vec<ColumnDef>,
     ) -> Self {
-        let version =
-            Version { commit_ns, columns: Arc::new(columns), partitions: Arc::new(Vec::new()) };
+        let version = Version {
+            commit_ns,
+            columns: Arc::new(columns),
+            partitions: Arc::default(),
+            superseded_bytes: 0,
+        };
         Self {
             id,
             name: name.to_owned(),
@@ -314,11 +323,38 @@ impl Table {
         partitions: Vec<Partition>,
     ) -> Self {
         let mut changed = self.clone();
-        let version = Version { commit_ns, columns, partitions: Arc::new(partitions) };
-        changed.versions.push(Arc::new(version));
-        let excess = changed.versions.len().saturating_sub(KEPT_VERSIONS);
-        changed.versions.drain(..excess);
+        let kept: BTreeSet<u64> = partitions.iter().map(|partition| partition.id).collect();
+        let before = self.versions.last().map(|version| Arc::clone(&version.partitions));
+        let superseded_bytes = before
+            .iter()
+            .flat_map(|partitions| partitions.iter())
+            .filter(|partition| !kept.contains(&partition.id))
+            .map(|partition| partition.rows.get_array_memory_size())
+            .sum();
+        let partitions = Arc::new(partitions);
+        changed.versions.push(Arc::new(Version {
+            commit_ns,
+            columns,
+            partitions,
+            superseded_bytes,
+        }));
+        changed.forget_old_versions(MOST_SUPERSEDED_BYTES);
         changed
+    }
+
+    /// Forgets the oldest versions, as far as they are too many or hold too much memory.
+    fn forget_old_versions(&mut self, most_bytes: usize) {
+        let mut kept = 0;
+        let mut bytes: usize = 0;
+        // What a version superseded is held by the versions before it.
+        for version in self.versions.iter().rev() {
+            if kept == KEPT_VERSIONS || bytes > most_bytes {
+                break;
+            }
+            kept += 1;
+            bytes = bytes.saturating_add(version.superseded_bytes);
+        }
+        self.versions.drain(..self.versions.len() - kept);
     }
 
     /// Joins the newest version's small partitions if they are many.
@@ -395,4 +431,77 @@ pub(crate) fn schema_of(columns: &[ColumnDef]) -> SchemaRef {
         .map(|column| column.data_type.field(&column.name, column.nullable))
         .collect();
     Arc::new(Schema::new(fields))
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::Decimal128Array;
+
+    use super::*;
+
+    fn rows(from: i128, count: i128) -> RecordBatch {
+        let schema = schema_of(&columns());
+        let numbers = Decimal128Array::from_iter_values(from..from + count);
+        let numbers = numbers.with_precision_and_scale(38, 0).expect("fits");
+        RecordBatch::try_new(schema, vec![Arc::new(numbers)]).expect("fits")
+    }
+
+    fn columns() -> Vec<ColumnDef> {
+        vec![ColumnDef::new("A", SnowType::INTEGER, true)]
+    }
+
+    #[test]
+    fn versions_that_hold_too_much_memory_are_forgotten() {
+        let mut table = Table::new(1, "T", TableKind::Permanent, 1, columns());
+        for commit in 2..8 {
+            let overwritten = Delta::overwrite(&table, vec![rows(commit, 1000)]).expect("a delta");
+            table = table.with_delta(&overwritten, commit).expect("applies");
+        }
+        assert_eq!(table.at(2).expect("kept").rows(), 1000);
+        let one = rows(0, 1000).get_array_memory_size();
+        table.forget_old_versions(2 * one);
+        assert_eq!(table.rows(), 1000);
+        assert!(table.at(5).is_ok());
+        assert_eq!(table.at(4).expect_err("forgotten").code, "000707");
+    }
+
+    #[test]
+    fn an_insert_and_a_rewrite_of_the_same_rows_keep_both_changes() {
+        let empty = Table::new(1, "T", TableKind::Permanent, 1, columns());
+        let first = empty.with_delta(&Delta::insert(&empty, vec![rows(0, 3)]), 2).expect("applies");
+        let rewrite = Delta::overwrite(&first, vec![rows(100, 2)]).expect("a delta");
+        let insert = Delta::insert(&first, vec![rows(200, 4)]);
+        let both = first.with_delta(&insert, 3).expect("applies");
+        let both = both.with_delta(&rewrite, 4).expect("applies");
+        assert_eq!(both.rows(), 6);
+        // The same partitions cannot be taken away twice.
+        assert!(both.with_delta(&rewrite, 5).is_err());
+    }
+
+    #[test]
+    fn later_changes_of_a_transaction_take_away_what_earlier_ones_added() {
+        let empty = Table::new(1, "T", TableKind::Permanent, 1, columns());
+        let base = empty.with_delta(&Delta::insert(&empty, vec![rows(0, 3)]), 2).expect("applies");
+        let mut all = Delta::insert(&base, vec![rows(10, 2)]);
+        let seen = base.with_delta(&all, 3).expect("applies");
+        all.merge(Delta::overwrite(&seen, vec![rows(50, 1)]).expect("a delta"));
+        assert_eq!((all.removed.len(), all.added.len()), (1, 1));
+        assert_eq!(base.with_delta(&all, 4).expect("applies").rows(), 1);
+    }
+
+    #[test]
+    fn many_small_partitions_become_one_and_large_ones_stay() {
+        let mut table = Table::new(1, "T", TableKind::Permanent, 1, columns());
+        let large = Delta::insert(&table, vec![rows(0, 10_000)]);
+        table = table.with_delta(&large, 2).expect("applies");
+        for commit in 3..100 {
+            let small = Delta::insert(&table, vec![rows(commit, 1)]);
+            table = table.with_delta(&small, commit).expect("applies");
+            table.join_small_partitions().expect("joins");
+        }
+        let newest = table.current().expect("a version");
+        assert!(newest.partitions.len() < 70, "{}", newest.partitions.len());
+        assert!(newest.partitions.iter().any(|found| found.id == large.added[0].id));
+        assert_eq!(table.rows(), 10_097);
+    }
 }
