@@ -264,6 +264,26 @@ async fn an_idle_transaction_gives_way() {
 }
 
 #[tokio::test]
+async fn a_waiter_looks_again_when_the_holders_last_statement_has_ended() {
+    let mut fixture = two_rows_with(Duration::from_millis(20)).await;
+    fixture.play(&[(8, "BEGIN", DONE), (8, "DELETE FROM T", "2")]).await;
+    fixture.session.parameters.insert("LOCK_TIMEOUT".to_owned(), "600".to_owned());
+    let inner = Arc::clone(&fixture.engine.inner);
+    let holder = inner.transactions.of(8).unwrap();
+    let running = holder.work().await.unwrap();
+    let mut waiter = Box::pin(fixture.text("DELETE FROM T WHERE A = 1"));
+    while inner.transactions.locks.list().1.is_empty() {
+        tokio::select! {
+            biased;
+            found = &mut waiter => panic!("it did not wait: {found}"),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    drop(running);
+    assert_eq!(waiter.await, "1");
+}
+
+#[tokio::test]
 async fn a_dropped_or_replaced_table_fails_the_commit_as_a_whole() {
     let mut fixture = two_rows().await;
     fixture

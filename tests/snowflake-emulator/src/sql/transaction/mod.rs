@@ -24,6 +24,9 @@ use crate::sql::error::sql_error;
 /// LOCK_TIMEOUT of a session that has not set it: 12 hours.
 const LOCK_TIMEOUT_S: u64 = 43_200;
 
+/// How long a waiter waits at least before it looks at the holder again.
+const SHORTEST_WAIT: Duration = Duration::from_millis(10);
+
 /// A transaction that is open, or a statement that is one by itself.
 #[derive(Debug)]
 pub(crate) struct Transaction {
@@ -235,7 +238,9 @@ impl Transactions {
             if left.is_zero() {
                 return Err(timed_out(&entry, &holder));
             }
-            wait = idle_in.map_or(left, |idle| idle.min(left));
+            // Looked at again also while a statement of the holder runs, for it may be the last one
+            // of a session that is gone, and while waiting the lock may pass to another.
+            wait = idle_in.unwrap_or(self.idle).max(SHORTEST_WAIT).min(left);
         }
     }
 
