@@ -1,6 +1,7 @@
 //! Stories that cross rooms: what a user or a machine does to the whole product.
 //!
 //! - `layers`: the rooms depend on each other only downwards, and engines stay light.
+//! - `histories`: random histories of source tables, with killed pulls and faults.
 //! - `killed`: `kill -9` at random moments costs and doubles no row.
 //! - `refusals`: what fails says so once, with the repair, and changes nothing.
 //! - `changes`: columns that come and go and tables that are created anew are followed.
@@ -13,6 +14,8 @@
 mod changes;
 #[cfg(test)]
 mod drivers;
+#[cfg(test)]
+mod histories;
 #[cfg(test)]
 mod killed;
 #[cfg(test)]
