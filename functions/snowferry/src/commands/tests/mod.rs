@@ -74,6 +74,16 @@ fn the_help_of_check_teaches_it() {
 }
 
 #[test]
+fn the_help_of_plan_teaches_it() {
+    help("plan", expect_file!["help/plan.txt"]);
+}
+
+#[test]
+fn the_help_of_push_teaches_it() {
+    help("push", expect_file!["help/push.txt"]);
+}
+
+#[test]
 fn the_help_of_maintain_teaches_it() {
     help("maintain", expect_file!["help/maintain.txt"]);
 }

@@ -75,7 +75,7 @@ fn a_push_without_a_word_about_the_ledger_is_refused() {
         "",
         expect![[r#"
             connections/acme.yaml has one problem
-              connections/acme.yaml:20:3: push.ledger: the field is missing
+              connections/acme.yaml:19:1: push.ledger: the field is missing
                 repair: name the table that `snowferry setup-sql` makes for it, or write `ledger: none` and accept the weaker guarantee that `snowferry plan` tells"#]],
     );
 }
