@@ -90,9 +90,9 @@ impl Faults {
         self.stalled.notified().await;
     }
 
-    /// Lets the stalled call go on.
+    /// Lets the stalled calls go on: two parts that are staged at once may both stall.
     pub(super) fn resume(&self) {
-        self.resumed.notify_one();
+        self.resumed.notify_waiters();
     }
 
     async fn around<T: Send, E: Send>(
