@@ -78,7 +78,8 @@ impl Progress for Lines {
                 output::note(format!("{name}: goes on with what an earlier run began"));
             }
             Event::Staged { part, rows, size_bytes } => output::note(format!(
-                "{name}: part {part} sent, {}, {}",
+                "{name}: part {} sent, {}, {}",
+                part.saturating_add(1),
                 output::number_of(rows, "row"),
                 output::bytes(size_bytes)
             )),
