@@ -142,6 +142,14 @@ pub enum SnowflakeError {
         /// Why.
         source: BoxError,
     },
+    /// Something that is not Snowflake answers with a web page; retries are used up.
+    #[error("{step}: {host} answers with a web page")]
+    Page {
+        /// The host.
+        host: String,
+        /// What was tried.
+        step: String,
+    },
     /// The name of a Snowflake host leads into this network.
     #[error("{host} resolves to {address}, which is no public address")]
     NotPublic {
@@ -240,6 +248,7 @@ impl Fault for SnowflakeError {
             Self::RowCount { .. } => "SNOWFLAKE_ROW_COUNT",
             Self::Protocol { .. } => "SNOWFLAKE_PROTOCOL",
             Self::Unreachable { .. } => "SNOWFLAKE_UNREACHABLE",
+            Self::Page { .. } => "SNOWFLAKE_PAGE",
             Self::NotPublic { .. } => "SNOWFLAKE_NOT_PUBLIC",
             Self::Unknown { .. } => "SNOWFLAKE_UNKNOWN",
             Self::SessionLost { .. } => "SNOWFLAKE_SESSION_LOST",
@@ -269,6 +278,7 @@ impl Fault for SnowflakeError {
             Self::ResultGone { .. }
             | Self::RowCount { .. }
             | Self::Unreachable { .. }
+            | Self::Page { .. }
             | Self::Unknown { .. }
             | Self::SessionLost { .. }
             | Self::Cancelled { .. }
@@ -299,6 +309,10 @@ impl Fault for SnowflakeError {
             Self::Unreachable { host, .. } => Some(format!(
                 "check the network and that {host} is the right account; \
                  a firewall must let HTTPS to Snowflake and to its result storage out"
+            )),
+            Self::Page { host, .. } => Some(format!(
+                "a proxy, a firewall or a maintenance page answers in the place of {host}; \
+                 if it stays, let HTTPS to that host pass unopened"
             )),
             Self::NotFound { object, role } => Some(format!(
                 "check the spelling of {object}; if it is right, ask the customer to run \

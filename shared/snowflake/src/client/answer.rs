@@ -7,7 +7,6 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::http::Reply;
 use crate::SnowflakeError;
 
 /// The reply to a request: envelope read, data still as text.
@@ -32,12 +31,32 @@ struct Envelope<'a> {
     success: bool,
 }
 
+/// Why a body is no envelope; nothing of the body itself is kept.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Unreadable {
+    /// It is the beginning of JSON, or nothing at all.
+    EndsEarly,
+    /// It is a web page.
+    Page,
+    /// It is something else.
+    Other(String),
+}
+
+impl Unreadable {
+    fn of(body: &[u8], error: &serde_json::Error) -> Self {
+        let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
+        match (first, error.is_eof()) {
+            (Some(b'<'), _) => Self::Page,
+            (_, true) => Self::EndsEarly,
+            _ => Self::Other(format!("no JSON envelope: {:?} error", error.classify())),
+        }
+    }
+}
+
 impl Answer {
-    pub(super) fn parse(reply: Reply, step: &str) -> Result<Self, SnowflakeError> {
-        let body = reply.body;
-        let envelope: Envelope<'_> = serde_json::from_slice(&body).map_err(|error| {
-            protocol(step, &format!("no JSON envelope: {:?} error", error.classify()))
-        })?;
+    pub(super) fn parse(body: Bytes) -> Result<Self, Unreadable> {
+        let envelope: Envelope<'_> =
+            serde_json::from_slice(&body).map_err(|error| Unreadable::of(&body, &error))?;
         let data = envelope.data.map_or("", RawValue::get);
         // The data stay where they are in the body; only their place is kept.
         let start = (data.as_ptr() as usize).checked_sub(body.as_ptr() as usize);

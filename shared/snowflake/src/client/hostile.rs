@@ -7,14 +7,12 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use reqwest::StatusCode;
 use snowferry_model::names::Identifier;
 use snowferry_model::plan::{IntegerPolicy, TablePlan};
 use snowferry_model::types::{ColumnDescription, SnowflakeType, TableDescription};
 
 use super::answer::Answer;
 use super::chunks::decoded_rows;
-use super::http::Reply;
 use super::sign_in::signed_in_as;
 use super::statement::{finished_rows, small_result};
 use crate::SnowflakeError;
@@ -100,6 +98,8 @@ pub fn sign_in_reply(bytes: &[u8]) -> Result<usize, SnowflakeError> {
 }
 
 fn answer(bytes: &[u8]) -> Result<Answer, SnowflakeError> {
-    let body = Bytes::copy_from_slice(bytes);
-    Answer::parse(Reply { status: StatusCode::OK, body, date_s: None }, "read a reply")
+    Answer::parse(Bytes::copy_from_slice(bytes)).map_err(|unreadable| SnowflakeError::Protocol {
+        step: "read a reply".to_owned(),
+        reason: format!("{unreadable:?}"),
+    })
 }

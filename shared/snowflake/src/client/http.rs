@@ -3,6 +3,10 @@
 //! A request keeps its `requestId` over all attempts, so that the server runs a statement once,
 //! and gets a new `request_guid` for each. Delays are full jitter, bounded in number and by a
 //! deadline. Redirects are not followed.
+//!
+//! A status of 200 is no answer yet: a proxy can cut a reply where its length is not announced, or
+//! send a page of its own. A reply that ends early is a lost answer and asked for again like one;
+//! something else than JSON is asked for again [`UNREADABLE_ATTEMPTS`] times in all.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -17,6 +21,7 @@ use uuid::Uuid;
 
 use super::ClientOptions;
 use super::account::Endpoint;
+use super::answer::{Answer, Unreadable};
 use super::credential::Secret;
 use super::gzip;
 use super::resolver::{Guard, not_public};
@@ -24,6 +29,10 @@ use crate::SnowflakeError;
 
 /// The longest reply that is read; a chunk list of a million entries stays below it.
 const REPLY_MAX_BYTES: usize = 1 << 30;
+
+/// Attempts after which a reply of 200 that is no JSON is believed: what answers there will not
+/// change its mind soon.
+const UNREADABLE_ATTEMPTS: u32 = 3;
 
 /// No answer of a token endpoint is longer.
 const FORM_MAX_BYTES: usize = 1 << 20;
@@ -131,10 +140,11 @@ pub(super) enum Body<'a> {
     Fresh(&'a (dyn Fn() -> Result<Bytes, SnowflakeError> + Send + Sync)),
 }
 
-/// A reply with a status that is neither retried nor refused.
+/// A reply with a status that is not retried; one of 200 was read whole.
 pub(super) struct Reply {
     pub(super) status: StatusCode,
-    pub(super) body: Bytes,
+    /// What the server says; there whenever the status is 200.
+    pub(super) answer: Option<Answer>,
     /// The server's clock, seconds since 1970.
     pub(super) date_s: Option<i64>,
 }
@@ -180,7 +190,7 @@ impl Http {
         }
     }
 
-    /// Sends a request; 5xx, 408, 429 and broken connections are tried again.
+    /// Sends a request; 5xx, 408, 429, broken connections and unreadable replies are tried again.
     pub(super) async fn send(&self, call: &Call<'_>) -> Result<Reply, SnowflakeError> {
         self.retry.run(|number| self.attempt(call, number)).await
     }
@@ -194,35 +204,9 @@ impl Http {
     }
 
     async fn attempt(&self, call: &Call<'_>, number: u32) -> Attempt<Reply> {
-        let mut url = self.endpoint.url(call.path);
-        {
-            let mut query = url.query_pairs_mut();
-            query.append_pair("requestId", &call.request_id.to_string());
-            query.append_pair("request_guid", &Uuid::new_v4().to_string());
-            query.extend_pairs(call.query);
-            if number > 0 {
-                query.append_pair("retryCount", &number.to_string());
-            }
-        }
-        let mut request = self
-            .client
-            .request(call.method.clone(), url)
-            .timeout(call.timeout)
-            .header(ACCEPT, call.accept)
-            .header(CONTENT_TYPE, "application/json");
-        if let Some(token) = call.token {
-            match authorization(token) {
-                Ok(value) => request = request.header(AUTHORIZATION, value),
-                Err(error) => return Attempt::Done(Err(error)),
-            }
-        }
-        request = match &call.body {
-            Body::Empty => request,
-            Body::Json(bytes) => request.body(bytes.clone()),
-            Body::Fresh(make) => match make() {
-                Ok(bytes) => request.body(bytes),
-                Err(error) => return Attempt::Done(Err(error)),
-            },
+        let request = match self.request(call, number) {
+            Ok(request) => request,
+            Err(error) => return Attempt::Done(Err(error)),
         };
         let earlier_lost = call.begins();
         let response = match request.send().await {
@@ -240,13 +224,73 @@ impl Http {
             return Attempt::Again(status_error(call.step, status));
         }
         let date_s = response.headers().get(DATE).and_then(http_date);
-        match self.body(response, call.step, 0, REPLY_MAX_BYTES).await {
-            Ok(body) => {
-                call.is_settled(earlier_lost);
-                Attempt::Done(inflated(body, call.step).map(|body| Reply { status, body, date_s }))
-            }
-            Err(error) => Attempt::Again(error),
+        if status != StatusCode::OK {
+            call.is_settled(earlier_lost);
+            return Attempt::Done(Ok(Reply { status, answer: None, date_s }));
         }
+        let body = match self.body(response, call.step, 0, REPLY_MAX_BYTES).await {
+            Ok(body) => body,
+            // What is too long once is too long again.
+            Err(error @ SnowflakeError::Protocol { .. }) => return Attempt::Done(Err(error)),
+            Err(error) => return Attempt::Again(error),
+        };
+        // As long as nothing readable came, the statement may have run: the call is not settled.
+        match inflated(body).and_then(Answer::parse) {
+            Ok(answer) => {
+                call.is_settled(earlier_lost);
+                Attempt::Done(Ok(Reply { status, answer: Some(answer), date_s }))
+            }
+            Err(unreadable) => self.unreadable(call.step, number, unreadable),
+        }
+    }
+
+    /// Makes the request of one attempt.
+    fn request(
+        &self,
+        call: &Call<'_>,
+        number: u32,
+    ) -> Result<reqwest::RequestBuilder, SnowflakeError> {
+        let mut url = self.endpoint.url(call.path);
+        {
+            let mut query = url.query_pairs_mut();
+            query.append_pair("requestId", &call.request_id.to_string());
+            query.append_pair("request_guid", &Uuid::new_v4().to_string());
+            query.extend_pairs(call.query);
+            if number > 0 {
+                query.append_pair("retryCount", &number.to_string());
+            }
+        }
+        let mut request = self
+            .client
+            .request(call.method.clone(), url)
+            .timeout(call.timeout)
+            .header(ACCEPT, call.accept)
+            .header(CONTENT_TYPE, "application/json");
+        if let Some(token) = call.token {
+            request = request.header(AUTHORIZATION, authorization(token)?);
+        }
+        Ok(match &call.body {
+            Body::Empty => request,
+            Body::Json(bytes) => request.body(bytes.clone()),
+            Body::Fresh(make) => request.body(make()?),
+        })
+    }
+
+    /// Decides what follows a reply of 200 that says nothing.
+    fn unreadable<T>(&self, step: &str, number: u32, unreadable: Unreadable) -> Attempt<T> {
+        let step = step.to_owned();
+        let error = match unreadable {
+            Unreadable::EndsEarly => {
+                let (host, source) = (self.endpoint.host(), "the reply ends early".into());
+                return Attempt::Again(SnowflakeError::Unreachable { host, step, source });
+            }
+            Unreadable::Page => SnowflakeError::Page { host: self.endpoint.host(), step },
+            Unreadable::Other(reason) => SnowflakeError::Protocol { step, reason },
+        };
+        if number + 1 < UNREADABLE_ATTEMPTS {
+            return Attempt::Again(error);
+        }
+        Attempt::Done(Err(error))
     }
 
     /// Posts a form to a server that is not the account, with its own headers.
@@ -375,14 +419,14 @@ fn authorization(token: &Secret) -> Result<HeaderValue, SnowflakeError> {
     Ok(value)
 }
 
-fn inflated(body: Bytes, step: &str) -> Result<Bytes, SnowflakeError> {
+fn inflated(body: Bytes) -> Result<Bytes, Unreadable> {
     if !gzip::is_gzip(&body) {
         return Ok(body);
     }
     let limit = gzip::limit(0, body.len());
-    gzip::inflate(&body, body.len().saturating_mul(8), limit).map(Bytes::from).map_err(|reason| {
-        SnowflakeError::Protocol { step: step.to_owned(), reason: reason.to_owned() }
-    })
+    gzip::inflate(&body, body.len().saturating_mul(8), limit)
+        .map(Bytes::from)
+        .map_err(|reason| Unreadable::Other(reason.to_owned()))
 }
 
 /// Reads `Tue, 24 Nov 2026 08:23:43 GMT` as seconds since 1970.

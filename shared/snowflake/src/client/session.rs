@@ -179,14 +179,10 @@ impl Session {
             };
             *lock(&self.last_request) = Instant::now();
             let reply = self.http.send(&call).await?;
-            let status = reply.status;
-            if status != StatusCode::OK && status != StatusCode::UNAUTHORIZED {
+            let (status, answer) = (reply.status, reply.answer);
+            if answer.is_none() && status != StatusCode::UNAUTHORIZED {
                 return Err(status_error(request.step, status));
             }
-            let answer = match status {
-                StatusCode::OK => Some(Answer::parse(reply, request.step)?),
-                _ => None,
-            };
             let code = answer.as_ref().map_or("390104", |answer| answer.code.as_str());
             let renew = code == "390112";
             if !renew && !is_session_gone(code) {
@@ -283,13 +279,7 @@ impl Session {
             unanswered: None,
         };
         let reply = self.http.send(&call).await?;
-        if reply.status != StatusCode::OK {
-            return Ok(None);
-        }
-        let answer = Answer::parse(reply, STEP)?;
-        if !answer.success {
-            return Ok(None);
-        }
+        let Some(answer) = reply.answer.filter(|answer| answer.success) else { return Ok(None) };
         let data: RenewData = answer.data(STEP)?;
         tracing::debug!("session renewed");
         Ok(Some(Tokens {

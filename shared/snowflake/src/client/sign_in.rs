@@ -72,10 +72,9 @@ impl Session {
             if reply.status == StatusCode::FORBIDDEN {
                 return Err(self.refused("403", "the host knows no such account"));
             }
-            if reply.status != StatusCode::OK {
+            let Some(answer) = reply.answer else {
                 return Err(status_error(STEP, reply.status));
-            }
-            let answer = Answer::parse(reply, STEP)?;
+            };
             if answer.success {
                 return self.begun(&answer, difference_s);
             }

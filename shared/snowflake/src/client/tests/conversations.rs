@@ -63,6 +63,46 @@ async fn a_lost_answer_is_asked_for_again_with_the_same_request_id() {
     assert_eq!(sent[0].query["requestId"], sent[1].query["requestId"]);
 }
 
+/// A reply that ends after some bytes as if that were all, and the other things that come with
+/// status 200 and say nothing.
+fn unreadable() -> Vec<Canned> {
+    let whole = Canned::success(&dml(&["number of rows inserted"], &["5"])).body;
+    let packed = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 1];
+    let ends = (0..whole.len()).step_by(13);
+    let mut bodies: Vec<Vec<u8>> = ends.map(|end| whole[..end].to_vec()).collect();
+    bodies.extend([packed.to_vec(), b" <html>welcome</html>".to_vec(), b"\"}".to_vec()]);
+    bodies.into_iter().map(|body| Canned::new(200, body)).collect()
+}
+
+#[tokio::test]
+async fn a_reply_that_says_nothing_is_asked_for_again_and_the_statement_runs_once() {
+    for canned in unreadable() {
+        let first = canned.clone();
+        let responder = after_sign_in(move |seen| match seen.before {
+            0 => first.clone(),
+            _ => Canned::success(&dml(&["number of rows inserted"], &["5"])),
+        });
+        let done = converse(&responder).execute(&statement("INSERT"), about()).await;
+        assert_eq!(done.unwrap().affected, Some(5), "{canned:?}");
+        let sent = responder.seen("/queries/v1/query-request");
+        assert_eq!(sent.len(), 2, "{canned:?}");
+        assert_eq!(sent[0].query["requestId"], sent[1].query["requestId"]);
+        assert_ne!(sent[0].query["request_guid"], sent[1].query["request_guid"]);
+    }
+}
+
+#[tokio::test]
+async fn a_session_lost_after_a_reply_that_says_nothing_is_unknown() {
+    for canned in unreadable() {
+        let responder = after_sign_in(move |seen| match seen.before {
+            0 => canned.clone(),
+            _ => Canned::failure("390111", "session no longer exists"),
+        });
+        let lost = converse(&responder).execute(&statement("COMMIT"), about()).await;
+        assert!(matches!(lost, Err(SnowflakeError::Unknown { .. })), "{lost:?}");
+    }
+}
+
 #[tokio::test]
 async fn an_answer_that_never_comes_is_unknown_and_never_a_failure() {
     for canned in [

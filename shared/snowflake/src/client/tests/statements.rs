@@ -133,3 +133,36 @@ async fn a_running_statement_is_looked_at_until_it_is_ready() {
     assert_eq!((layout.rows, layout.pieces.len()), (2, 1));
     assert_eq!(responder.seen("/queries/q-1/result").len(), 3);
 }
+
+#[tokio::test]
+async fn a_page_and_a_reply_that_always_ends_early_are_given_up_with_their_own_errors() {
+    let asked = |body: &'static str| async move {
+        let responder = after_sign_in(move |_| Canned::new(200, body));
+        let error = client(&responder).open(&QueryId("q-1".to_owned())).await.unwrap_err();
+        (error, responder.seen("/queries/q-1/result").len())
+    };
+    let (page, times) = asked("<html>canary-token</html>").await;
+    assert!(matches!(&page, SnowflakeError::Page { host, .. } if host.contains("127.0.0.1")));
+    assert_eq!(times, 3);
+    no_canary(&format!("{page} {page:?}"));
+    let (early, times) = asked(r#"{"success": true, "data": {"#).await;
+    assert!(matches!(&early, SnowflakeError::Unreachable { .. }), "{early}");
+    assert_eq!(times, 7);
+    let (other, times) = asked("]").await;
+    assert!(matches!(&other, SnowflakeError::Protocol { .. }), "{other}");
+    assert_eq!(times, 3);
+}
+
+#[tokio::test]
+async fn a_sign_in_and_a_renewal_that_end_early_are_asked_for_again() {
+    let responder = Responder::start(|seen| match (seen.path.as_str(), seen.before) {
+        ("/session/v1/login-request" | "/session/token-request", 0) => Canned::new(200, "{"),
+        ("/session/v1/login-request", _) => Canned::success(&signed_in()),
+        ("/session/token-request", _) => Canned::success(&json!({"sessionToken": "new"})),
+        (_, 0) => Canned::failure("390112", "Session token expired"),
+        _ => Canned::running("333334", "q-7"),
+    });
+    assert_eq!(client(&responder).submit(&read_request()).await.unwrap().0, "q-7");
+    assert_eq!(responder.seen("/session/v1/login-request").len(), 2);
+    assert_eq!(responder.seen("/session/token-request").len(), 2);
+}
