@@ -1,4 +1,9 @@
-//! Snowflake's own Python connectors, unchanged, sign in to the emulator and read what is there.
+//! Snowflake's own drivers, unchanged, sign in to the emulator, read what is there and change it.
+//!
+//! - The Python connectors 4 and 5: Arrow and JSON, transactions, merges, grants, stages, pandas.
+//! - The driver for Node.js: JSON results and their chunks, streams, binds, PUT and GET, cancelling.
+//! - ADBC (on Go): Arrow chunks in parallel, batches of binds, transactions, PUT, COPY. Its PUT of a
+//!   wildcard is left out: the storage token for it goes over TLS only.
 
 use std::process::Command;
 
@@ -25,6 +30,19 @@ fn the_connector_of_major_version_5_moves_files_through_stages() {
 }
 
 #[test]
+fn the_driver_for_node_accepts_the_emulator() {
+    let Some(packages) = judge("NODE") else { return };
+    let mut node = Command::new("node");
+    node.arg("--no-warnings").env("NODE_PATH", packages);
+    judged_by(node, "emulator_drivers.js");
+}
+
+#[test]
+fn the_adbc_driver_accepts_the_emulator() {
+    judged("ADBC", "emulator_adbc.py");
+}
+
+#[test]
 fn documented_behaviours_are_the_emulators() {
     judged("CONNECTOR4", "conformance.py");
 }
@@ -35,10 +53,15 @@ fn accepted_by(driver: &str) {
 
 fn judged(driver: &str, script: &str) {
     let Some(python) = judge(driver) else { return };
+    judged_by(Command::new(python), script);
+}
+
+/// Runs a script of `tests/judges` against an emulator with samples.
+fn judged_by(mut interpreter: Command, script: &str) {
     let stage = Stage::with_samples("0.01");
     let ready = stage.path().join("ready.json");
     std::fs::write(&ready, stage.ready.to_string()).unwrap();
     let script = format!("{}/../judges/{script}", env!("CARGO_MANIFEST_DIR"));
-    let judged = Command::new(python).arg(script).arg(&ready).output().unwrap();
+    let judged = interpreter.arg(script).arg(&ready).output().unwrap();
     assert!(judged.status.success(), "{}", show(&judged));
 }

@@ -181,12 +181,12 @@ pub(crate) fn show(output: &Output) -> String {
     )
 }
 
-/// The Python of a judge, set up by `tests/run`; `None` and a word about it when there is none.
+/// The Python of a judge, or the packages of the one in Node.js, set up by `tests/run`; `None` and a word about it when there is none.
 pub(crate) fn judge(name: &str) -> Option<PathBuf> {
     let variable = format!("SNOWFERRY_JUDGE_{name}");
     let python = std::env::var_os(&variable).map(PathBuf::from);
     if python.is_none() {
-        println!("SKIPPED: {variable} names no Python; `bash tests/run` sets it up");
+        println!("SKIPPED: {variable} is not set; `bash tests/run` sets it up");
     }
     python
 }
