@@ -1,9 +1,11 @@
 //! Medians and spread of what was measured, as a table for people and as JSON for scripts.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 
 use serde::Serialize;
 
+use crate::error::{BenchError, io};
 use crate::process::Cost;
 
 /// One round of one contender.
@@ -62,6 +64,7 @@ impl Spread {
 #[derive(Debug, Serialize)]
 pub(crate) struct Result {
     pub(crate) contender: String,
+    cpu_s: Option<Spread>,
     cpu_s_per_million_rows: Option<Spread>,
     peak_bytes: Option<Spread>,
     wall_s: Option<Spread>,
@@ -76,6 +79,7 @@ impl Result {
         let peak_bytes = Spread::of(&rounds, |round| round.peak_bytes as f64);
         Self {
             contender: contender.to_owned(),
+            cpu_s: Spread::of(&rounds, |round| round.cpu_s),
             cpu_s_per_million_rows: Spread::of(&rounds, |round| round.cpu_s_per_million_rows),
             peak_bytes,
             wall_s: Spread::of(&rounds, |round| round.wall_s),
@@ -97,6 +101,17 @@ pub(crate) struct Report {
 }
 
 impl Report {
+    /// Prints to standard output, as JSON or as the table for people.
+    pub(crate) fn print(&self, json: bool) -> std::result::Result<(), BenchError> {
+        let text = if json {
+            let text = serde_json::to_string_pretty(self);
+            text.map_err(|error| io("write the report as JSON")(error.into()))?
+        } else {
+            self.table()
+        };
+        writeln!(std::io::stdout(), "{}", text.trim_end()).map_err(io("print the figures"))
+    }
+
     /// The table for people: medians, least and greatest in parentheses.
     pub(crate) fn table(&self) -> String {
         let mut text = format!(
@@ -104,11 +119,13 @@ impl Report {
              median (least–greatest)\n\n",
             self.rows, self.rounds, self.profile, self.cores
         );
-        let head = ["", "CPU s / 1M rows", "peak MB", "wall s", "1000 rows/s", "server CPU s"];
+        let head =
+            ["", "CPU s", "CPU s / 1M rows", "peak MB", "wall s", "1000 rows/s", "server CPU s"];
         line(&mut text, &head.map(ToOwned::to_owned));
         for result in &self.results {
             let cells = [
                 result.contender.clone(),
+                cell(result.cpu_s, 1.0, 2),
                 cell(result.cpu_s_per_million_rows, 1.0, 2),
                 cell(result.peak_bytes, 1e6, 0),
                 cell(result.wall_s, 1.0, 2),
@@ -121,7 +138,7 @@ impl Report {
     }
 }
 
-fn line(text: &mut String, cells: &[String; 6]) {
+fn line(text: &mut String, cells: &[String; 7]) {
     let [name, figures @ ..] = cells;
     let _ = write!(text, "{name:<24}");
     for figure in figures {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo run --release -p snowferry-bench -- pull --rows 10000000 --peers
+//! cargo run --release -p snowferry-bench -- repeat --rows 10000000 --changed 100000
 //! ```
 //!
 //! CPU seconds per million rows is the figure to compare, peak memory the second, wall time the
@@ -10,7 +11,9 @@
 //! printed beside, so that a reader sees whether it stood in the way. Figures are Linux only:
 //! they come from `/proc`. Nothing here passes or fails by a time.
 //!
-//! - [`pull`]: the stage, the contenders and the rounds.
+//! - [`pull`]: a backfill, beside what people use today.
+//! - [`repeat`]: the runs after it: changed rows, and nothing new.
+//! - [`stage`]: the built command, the emulator and the folder of a benchmark.
 //! - [`process`]: what one process cost.
 //! - [`figures`]: medians and spread, as a table or as JSON.
 
@@ -22,6 +25,8 @@ mod error;
 mod figures;
 mod process;
 mod pull;
+mod repeat;
+mod stage;
 
 /// Measures CPU seconds, peak memory and wall time of whole processes.
 #[derive(Debug, Parser)]
@@ -34,11 +39,15 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum What {
     Pull(pull::PullArgs),
+    Repeat(repeat::RepeatArgs),
 }
 
 fn main() -> ExitCode {
-    let What::Pull(args) = Cli::parse().what;
-    match pull::run(&args) {
+    let done = match Cli::parse().what {
+        What::Pull(args) => pull::run(&args),
+        What::Repeat(args) => repeat::run(&args),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             process::say(&error.told());
