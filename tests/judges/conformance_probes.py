@@ -366,3 +366,14 @@ probe("MERGE refuses two sources of one row", [
     "when matched then update set v = s.v"], 100090)
 probe("AUTOINCREMENT counts", ["create or replace table i (n int autoincrement, t varchar)",
                                "insert into i (t) values ('a'), ('b')", "select n from i order by n"], [(1,), (2,)])
+
+# Change tokens ---------------------------------------------------------------------------------
+TOKEN = "system$last_change_commit_time('change_token')"
+SEEN = ["create or replace table change_token(a int)",
+        f"create or replace table token_seen as select {TOKEN} as t"]
+probe("a change token stays while no row changes", [*SEEN,
+      f"select t = {TOKEN} from token_seen"], [(True,)])
+probe("a change token grows with a committed change", [*SEEN, "insert into change_token values (1)",
+      f"select t < {TOKEN} from token_seen"], [(True,)])
+probe("a change token of a missing table is an error",
+      "select system$last_change_commit_time('no_such_table')", 2003)

@@ -75,4 +75,8 @@ pub struct Slice {
     pub pinned_at: UnixMillis,
     /// The run that pinned it.
     pub run_id: String,
+    /// What the table and the job looked like before the statement was submitted, as a hash;
+    /// `None` when an unchanged table cannot be told from a changed one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unchanged: Option<String>,
 }

@@ -47,6 +47,10 @@ pub struct StreamState {
     pub synced_as_of: Option<UnixMillis>,
     /// Rows that this generation has loaded, counting a row again for each of its versions.
     pub rows_loaded: u64,
+    /// [`Slice::unchanged`] of the last slice that was committed: while it is the same, the next
+    /// run would read nothing new.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unchanged: Option<String>,
 }
 
 impl StreamState {
@@ -63,6 +67,7 @@ impl StreamState {
             slice: None,
             synced_as_of: None,
             rows_loaded: 0,
+            unchanged: None,
         }
     }
 }

@@ -39,6 +39,11 @@ pub(crate) async fn commit(
         identity: Some(manifest.identity.clone()),
         plan: Some(manifest.plan.clone()),
         slice: None,
+        unchanged: before
+            .slice
+            .as_ref()
+            .filter(|slice| slice.query_id == manifest.query_id)
+            .and_then(|slice| slice.unchanged.clone()),
         synced_as_of: Some(manifest.pinned_at),
         rows_loaded: match manifest.apply {
             Apply::Replace { .. } => manifest.rows,
@@ -70,6 +75,7 @@ pub(crate) async fn commit_empty(
         watermark: slice.window.upper().cloned().or_else(|| before.watermark.clone()),
         plan: Some(slice.plan.clone()),
         slice: None,
+        unchanged: slice.unchanged.clone(),
         synced_as_of: Some(slice.pinned_at),
         ..before.clone()
     };

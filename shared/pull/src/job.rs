@@ -61,6 +61,8 @@ pub struct TableJob {
     pub integers: IntegerPolicy,
     /// What a changed source table leads to.
     pub schema: SchemaPolicy,
+    /// Whether a table that the server says is unchanged is left alone.
+    pub skip_unchanged: bool,
 }
 
 /// Who runs, as what, and until when.

@@ -27,6 +27,9 @@
 //! Any number of workers may stage parts of one slice ([`assist`]): its parts are cut at the same
 //! places by all, and a part's record is created once.
 //!
+//! A table that its server says is unchanged since the last slice was pinned is not read at all:
+//! see the module `unchanged`.
+//!
 //! A source table whose columns changed, or that was created anew, is followed as its policy says:
 //! see the module `drift`.
 //!
@@ -47,6 +50,7 @@ mod reset;
 mod run;
 mod stage;
 mod stored;
+mod unchanged;
 
 #[cfg(test)]
 mod tests;

@@ -17,6 +17,7 @@ use crate::error::PullError;
 use crate::job::{Mode, TableJob};
 use crate::run::Work;
 use crate::stored;
+use crate::unchanged::{evidence, is_unchanged, may_skip};
 
 /// What pinning led to.
 #[derive(Debug)]
@@ -25,7 +26,7 @@ pub(crate) enum Pinned {
     Slice(Box<Slice>),
     /// A `once` table is complete.
     NothingNew,
-    /// No row above the watermark was there when the bound was fixed.
+    /// No row above the watermark was there when the bound was fixed, or the table is unchanged.
     UpToDate,
     /// The table changed so that it has to be read anew.
     Anew(Vec<SchemaChange>),
@@ -59,6 +60,10 @@ pub(crate) async fn pin(work: &Work<'_>, stored: &Stored) -> Result<Pinned, Pull
     let watermark = if continues { state.watermark.clone() } else { None };
     check_watermark(job, cursor.as_ref(), watermark.as_ref())?;
     let profile = profile(work, &table, cursor.as_ref(), kept.is_none(), watermark.clone()).await?;
+    let evidence = evidence(job, &table, &profile);
+    if changed.is_empty() && is_unchanged(work, state, evidence.as_deref()).await? {
+        return Ok(Pinned::UpToDate);
+    }
     let window = window(job, cursor, watermark, &profile)?;
     if let Window::Between { from, edge: LowerEdge::Open, to, .. } = &window
         && from.text == to.text
@@ -69,7 +74,8 @@ pub(crate) async fn pin(work: &Work<'_>, stored: &Stored) -> Result<Pinned, Pull
         Some(plan) => plan,
         None => new_plan(work, state.generation, &table, &profile).await?,
     };
-    let pinned = submit(work, stored, &table, plan, window, continues).await?;
+    let next = Next { table: &table, plan, window, continues, unchanged: evidence };
+    let pinned = submit(work, stored, next).await?;
     if matches!(pinned, Pinned::Slice(_)) {
         work.note_changes(&changed);
     }
@@ -194,8 +200,13 @@ async fn profile(
         floor,
         wide_integers: wanted(&wide),
         fine_timestamps: wanted(&has_fine_scale),
+        change_token: may_skip(work.job, table),
     };
-    if cursor.is_none() && request.wide_integers.is_empty() && request.fine_timestamps.is_empty() {
+    let nothing_to_ask = cursor.is_none()
+        && request.wide_integers.is_empty()
+        && request.fine_timestamps.is_empty()
+        && !request.change_token;
+    if nothing_to_ask {
         return Ok(Profile::default());
     }
     work.count_statement();
@@ -272,14 +283,17 @@ async fn new_plan(
     stored::create(work, &key, plan).await
 }
 
-async fn submit(
-    work: &Work<'_>,
-    stored: &Stored,
-    table: &TableDescription,
+/// What the next slice will be.
+struct Next<'a> {
+    table: &'a TableDescription,
     plan: TablePlan,
     window: Window,
     continues: bool,
-) -> Result<Pinned, PullError> {
+    unchanged: Option<String>,
+}
+
+async fn submit(work: &Work<'_>, stored: &Stored, next: Next<'_>) -> Result<Pinned, PullError> {
+    let Next { table, plan, window, continues, unchanged } = next;
     let fingerprint = plan.fingerprint();
     let tag = serde_json::json!({
         "app": "snowferry",
@@ -300,6 +314,7 @@ async fn submit(
         part_bytes: work.run.limits.part_bytes,
         pinned_at: work.ports.clock.now(),
         run_id: work.run.run_id.clone(),
+        unchanged,
     };
     store_slice(work, stored, slice, &query).await
 }

@@ -13,4 +13,5 @@ mod drift;
 mod faults;
 mod layout;
 mod schedules;
+mod unchanged;
 mod world;

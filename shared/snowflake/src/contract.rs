@@ -109,6 +109,7 @@ pub async fn profile_fixes_the_bound(
         floor: None,
         wide_integers: vec![id("ID")?],
         fine_timestamps: vec![id("AT")?],
+        change_token: true,
     };
     let profile = source.profile(&request).await?;
     assert_eq!((profile.rows, profile.cursor_nulls), (7, 1), "rows and NULLs");
@@ -121,6 +122,11 @@ pub async fn profile_fixes_the_bound(
     assert_eq!(profile.facts.get(&id("ID")?), Some(&wanted), "facts of a wide integer");
     let fine = profile.facts.get(&id("AT")?).map(|facts| facts.below_microseconds);
     assert_eq!(fine, Some(true), "digits below the microsecond");
+    assert!(profile.change_token.is_some(), "a table has a change token");
+    let again = source.profile(&request).await?;
+    assert_eq!(again.change_token, profile.change_token, "nothing was changed");
+    let not_asked = ProfileRequest { change_token: false, ..request.clone() };
+    assert_eq!(source.profile(&not_asked).await?.change_token, None, "not asked for");
     for (floor, wanted) in [((5, 0), (30, 0)), ((30, 1), (30, 1))] {
         request.floor = Some(bound(text_of(floor.0, floor.1))?);
         let profile = source.profile(&request).await?;
@@ -223,6 +229,7 @@ pub async fn what_is_missing_is_said_to_be(
         floor: None,
         wide_integers: vec![],
         fine_timestamps: vec![],
+        change_token: true,
     };
     let missing = source.profile(&request).await.err();
     assert!(matches!(missing, Some(SnowflakeError::NotFound { .. })), "profiled: {missing:?}");

@@ -71,6 +71,8 @@ pub struct ProfileRequest {
     pub wide_integers: Vec<Identifier>,
     /// Timestamp columns of which is wanted whether they have digits below the microsecond.
     pub fine_timestamps: Vec<Identifier>,
+    /// Whether [`Profile::change_token`] is wanted.
+    pub change_token: bool,
 }
 
 /// What a table looked like at one moment.
@@ -85,6 +87,10 @@ pub struct Profile {
     pub cursor_nulls: u64,
     /// What was seen in the asked columns.
     pub facts: BTreeMap<Identifier, ColumnFacts>,
+    /// The same text as long as nobody inserts, updates or deletes a row. A statement that is
+    /// submitted later sees all that was committed up to the token. `None` where the server has
+    /// none, which tells nothing.
+    pub change_token: Option<String>,
 }
 
 /// One read of one table: the rows of a window, the columns of a plan.

@@ -266,6 +266,11 @@ impl Table {
             .map(|version| &version.row)
     }
 
+    /// The last commit that changed a row; 0 when none did.
+    fn last_commit(&self) -> u64 {
+        self.versions.iter().map(|version| version.died.unwrap_or(version.born)).max().unwrap_or(0)
+    }
+
     fn position(&self, name: &TableName, column: &str) -> Result<usize, SnowflakeError> {
         self.columns.iter().position(|known| known.name.as_str() == column).ok_or_else(|| {
             SnowflakeError::MissingColumn { object: name.to_string(), code: "000904".to_owned() }
@@ -390,6 +395,9 @@ impl Source for MemorySource {
             let position = table.position(&request.table, column.as_str())?;
             let fine = rows.iter().filter_map(|row| row.get(position)).any(MemoryValue::is_fine);
             profile.facts.entry(column.clone()).or_default().below_microseconds = fine;
+        }
+        if request.change_token {
+            profile.change_token = Some(table.last_commit().to_string());
         }
         Ok(profile)
     }

@@ -70,7 +70,11 @@ impl Contender {
 /// Measures and prints.
 pub(crate) fn run(args: &PullArgs) -> Result<(), BenchError> {
     let contenders = contenders(args.peers)?;
-    let stage = Stage::start(build(args.profile)?, args.rows, &format!("{{ table: {TABLE}, mode: full }}"))?;
+    let stage = Stage::start(
+        build(args.profile)?,
+        args.rows,
+        &format!("{{ table: {TABLE}, mode: full }}"),
+    )?;
     let mut rows = None;
     let mut rounds: Vec<Vec<Round>> = vec![Vec::new(); contenders.len()];
     for round in 0..=args.rounds {

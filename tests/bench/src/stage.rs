@@ -77,11 +77,7 @@ pub(crate) struct Stage {
 impl Stage {
     /// Starts an emulator with about so many line items, and writes a connection file that pulls
     /// the given tables (items of a YAML list).
-    pub(crate) fn start(
-        binary: PathBuf,
-        rows: u32,
-        tables: &str,
-    ) -> Result<Self, BenchError> {
+    pub(crate) fn start(binary: PathBuf, rows: u32, tables: &str) -> Result<Self, BenchError> {
         let folder = tempfile::tempdir().map_err(io("make a folder for the benchmark"))?;
         let scale = (f64::from(rows) / ROWS_OF_SCALE_1).to_string();
         let child = Command::new(&binary)

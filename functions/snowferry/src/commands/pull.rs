@@ -149,6 +149,8 @@ pub(crate) fn select(
             ));
         }
         job.mode = mode.mode();
+        // Who names a mode wants the table read.
+        job.skip_unchanged = false;
     }
     Ok(jobs)
 }

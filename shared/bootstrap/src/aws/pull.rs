@@ -357,6 +357,7 @@ fn select(connection: &Connection, selection: &Selection) -> Result<Vec<TableJob
             return Err(BootstrapError::Event { reason });
         }
         job.mode = mode;
+        job.skip_unchanged = false;
     }
     Ok(jobs)
 }

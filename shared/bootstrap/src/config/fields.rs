@@ -197,6 +197,16 @@ pub(super) fn choice<T: Copy>(
     None
 }
 
+/// Takes a node as true or false.
+pub(super) fn switch(problems: &mut Problems, spot: &Spot<&Node>) -> Option<bool> {
+    if let Value::Boolean(value) = &spot.value.value {
+        return Some(*value);
+    }
+    let found = format!("found {}", spot.value.value.kind());
+    problems.add(spot.problem(found).allowed("true or false"));
+    None
+}
+
 fn shown(show: Show, value: &dyn std::fmt::Display, kind: &Value) -> String {
     match show {
         Show::Value => format!("the {} `{value}`", kind.kind().trim_start_matches("a ")),

@@ -351,14 +351,7 @@ fn read_parameters(
 fn read_rules(problems: &mut Problems, section: &Section<'_>) -> Option<Rules> {
     let mut switch = |name: &str| match section.field(name) {
         None => Some(false),
-        Some(spot) => match &spot.value.value {
-            Value::Boolean(value) => Some(*value),
-            other => {
-                let found = format!("found {}", other.kind());
-                problems.add(spot.problem(found).allowed("true or false"));
-                None
-            }
-        },
+        Some(spot) => super::fields::switch(problems, &spot),
     };
     let (create, round) = (switch("create"), switch("round"));
     let allow_empty = switch("allow_empty");

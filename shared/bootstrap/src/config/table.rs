@@ -8,10 +8,11 @@ use snowferry_model::watermark::Lookback;
 use snowferry_pull::{Mode, SchemaPolicy, TableJob};
 
 use super::document::{Node, Position, Value};
-use super::fields::{Problems, Section, Show, Spot, choice, list, text};
+use super::fields::{Problems, Section, Show, Spot, choice, list, switch, text};
 use super::problem::Problem;
 
-const FIELDS: &[&str] = &["table", "mode", "key", "cursor", "lookback", "integers"];
+const FIELDS: &[&str] =
+    &["table", "mode", "key", "cursor", "lookback", "integers", "skip_unchanged"];
 const MODES: &[(&str, Mode)] =
     &[("incremental", Mode::Incremental), ("full", Mode::Full), ("once", Mode::Once)];
 const INTEGERS: &[(&str, IntegerPolicy)] = &[
@@ -72,6 +73,10 @@ fn read(problems: &mut Problems, spot: Spot<&Node>, schema: SchemaPolicy) -> Opt
         Some(spot) => choice(problems, spot, INTEGERS).map(|spot| spot.value),
         None => Some(IntegerPolicy::Auto),
     };
+    let skip_unchanged = match section.field("skip_unchanged") {
+        Some(spot) => switch(problems, &spot),
+        None => Some(true),
+    };
     let mode = read_mode(problems, &section);
     if let Some(mode) = mode {
         check_combination(problems, &section, mode);
@@ -84,6 +89,7 @@ fn read(problems: &mut Problems, spot: Spot<&Node>, schema: SchemaPolicy) -> Opt
         lookback: lookback?,
         integers: integers?,
         schema,
+        skip_unchanged: skip_unchanged?,
     })
 }
 

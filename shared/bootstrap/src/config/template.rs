@@ -85,6 +85,8 @@ pub fn render(template: &Template) -> String {
          #   lookback  how far below the last value to read again for rows committed late: 90s, 15m, 6h,\n\
          #             2d, or a whole number for a NUMBER cursor\n\
          #   integers  auto | decimal | int64: how NUMBER(38,0) is stored\n\
+         #   skip_unchanged  true | false: whether a table is left alone while Snowflake says that no\n\
+         #             row was changed since the last run\n\
          # `snowferry discover {name}` lists tables with candidates for key and cursor.\n\
          pull:\n\
          \x20 # A source table's columns changed, or it was created anew: evolve follows, freeze leaves\n\

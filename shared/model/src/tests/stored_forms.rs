@@ -72,6 +72,7 @@ fn slice(window: Window, apply: Apply) -> Slice {
         part_bytes: 268_435_456,
         pinned_at: UnixMillis(1_767_323_045_678),
         run_id: "20260102T030405678Z-1".to_owned(),
+        unchanged: None,
     }
 }
 
@@ -101,6 +102,10 @@ fn slices_stay_readable() {
                 },
                 upsert(),
             ),
+            Slice {
+                unchanged: Some("ffeeddccbbaa99887766554433221100".to_owned()),
+                ..slice(Window::Whole, Apply::Replace { unique: None })
+            },
         ],
     );
 }
@@ -117,8 +122,14 @@ fn states_stay_readable() {
         slice: Some(slice(between(LowerEdge::Closed, Lookback::None), upsert())),
         synced_as_of: Some(UnixMillis(1_767_323_045_678)),
         rows_loaded: u64::MAX,
+        unchanged: None,
     };
-    check("state.v1.json", &[StreamState::fresh(1), working]);
+    let quiet = StreamState {
+        slice: None,
+        unchanged: Some("ffeeddccbbaa99887766554433221100".to_owned()),
+        ..working.clone()
+    };
+    check("state.v1.json", &[StreamState::fresh(1), working, quiet]);
 }
 
 fn stats(name: &str, min: StatValue, max: StatValue) -> ColumnStats {

@@ -76,6 +76,7 @@ impl World {
             lookback: Lookback::None,
             integers: IntegerPolicy::Auto,
             schema: SchemaPolicy::Evolve,
+            skip_unchanged: true,
         };
         Self {
             source,

@@ -46,7 +46,15 @@ impl Source for SnowflakeClient {
 
     async fn profile(&self, request: &ProfileRequest) -> Result<Profile, SnowflakeError> {
         let name = request.table.to_string();
-        let texts = self.session.texts(&sql::profile(request)?, About { object: &name }).await?;
+        let about = About { object: &name };
+        let texts = match self.session.texts(&sql::profile(request)?, about).await {
+            // Some kinds of tables have no change token; what is refused then is the statement.
+            Err(SnowflakeError::Statement { .. }) if request.change_token => {
+                let without = ProfileRequest { change_token: false, ..request.clone() };
+                return self.profile(&without).await;
+            }
+            texts => texts?,
+        };
         let row = texts.rows.into_iter().next().unwrap_or_default();
         let mut cells = Cells(row.into_iter());
         let mut profile = Profile { rows: cells.count()?, ..Profile::default() };
@@ -62,6 +70,9 @@ impl Source for SnowflakeClient {
         for column in &request.fine_timestamps {
             let fine = cells.count()?;
             profile.facts.entry(column.clone()).or_default().below_microseconds = fine > 0;
+        }
+        if request.change_token {
+            profile.change_token = cells.text()?;
         }
         Ok(profile)
     }

@@ -1,6 +1,6 @@
 //! Every SQL text that this crate sends. Identifiers come only through
-//! [`Identifier::quoted`], values only as binds; a pattern of SHOW, which takes no bind, is the
-//! one literal, and is escaped here.
+//! [`Identifier::quoted`], values only as binds; a pattern of SHOW and the name that a system
+//! function is given take no bind: these literals are escaped here.
 
 pub(super) mod push;
 
@@ -153,7 +153,7 @@ pub(super) fn probe(table: &TableName, columns: &[Identifier]) -> Statement {
     Statement::plain(format!("SELECT {columns} FROM {} LIMIT 0", table.quoted()))
 }
 
-/// Row count, greatest cursor, NULLs of it, and the asked facts, in that order.
+/// Row count, greatest cursor, NULLs of it, the asked facts and the change token, in that order.
 pub(super) fn profile(request: &ProfileRequest) -> Result<Statement, SnowflakeError> {
     let mut items = vec!["TO_VARCHAR(COUNT(*))".to_owned()];
     let mut binds = Vec::new();
@@ -175,6 +175,12 @@ pub(super) fn profile(request: &ProfileRequest) -> Result<Statement, SnowflakeEr
     for column in request.fine_timestamps.iter().map(Identifier::quoted) {
         items
             .push(format!("TO_VARCHAR(COUNT_IF(MOD(DATE_PART(NANOSECOND, {column}), 1000) <> 0))"));
+    }
+    if request.change_token {
+        items.push(format!(
+            "TO_VARCHAR(SYSTEM$LAST_CHANGE_COMMIT_TIME({}))",
+            literal(&request.table.quoted())
+        ));
     }
     let text = format!("SELECT {} FROM {}", items.join(", "), request.table.quoted());
     Ok(Statement { text, binds, tag: None })
@@ -275,6 +281,11 @@ fn no_cursor(data_type: &SnowflakeType) -> SnowflakeError {
         object: "the cursor".to_owned(),
         reason: format!("a column of type {data_type} cannot be one"),
     }
+}
+
+/// A literal text, for functions whose argument must be one.
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
 /// A literal that LIKE matches with `name` alone (and its other cases). The backslash escapes

@@ -45,6 +45,7 @@ async fn plan(source: &MemorySource) -> TablePlan {
             floor: None,
             wide_integers: vec![id("ID")],
             fine_timestamps: vec![id("AT")],
+            change_token: false,
         })
         .await
         .unwrap();
@@ -209,6 +210,7 @@ async fn nulls_of_a_cursor_are_counted_and_in_no_bounded_window() {
         floor: None,
         wide_integers: vec![],
         fine_timestamps: vec![],
+        change_token: false,
     };
     let profile = source.profile(&request).await.unwrap();
     assert_eq!((profile.rows, profile.cursor_nulls), (2, 1));
@@ -234,10 +236,33 @@ async fn the_bound_never_falls_below_the_floor() {
             floor: Some(bound(floor)),
             wide_integers: vec![],
             fine_timestamps: vec![],
+            change_token: false,
         };
         let profile = source.profile(&request).await.unwrap();
         assert_eq!(profile.cursor_max.as_deref(), Some(wanted));
     }
+}
+
+#[tokio::test]
+async fn a_change_token_stays_until_a_row_of_its_table_changes() {
+    let source = orders(MemoryOptions::default());
+    let request = ProfileRequest {
+        table: table(),
+        cursor: None,
+        floor: None,
+        wide_integers: vec![],
+        fine_timestamps: vec![],
+        change_token: true,
+    };
+    let token = async || source.profile(&request).await.unwrap().change_token.unwrap();
+    let mut seen = vec![token().await];
+    insert(&source, 1, 5);
+    seen.push(token().await);
+    source.commit(|_| Ok(())).unwrap();
+    assert_eq!(token().await, seen[1], "a commit without a change");
+    source.commit(|tx| tx.delete(&table(), |_| true)).unwrap();
+    seen.push(token().await);
+    assert!(seen.windows(2).all(|pair| pair[0] != pair[1]), "{seen:?}");
 }
 
 #[cfg(feature = "contract")]

@@ -19,6 +19,7 @@ fn job() -> TableJob {
         lookback: Lookback::None,
         integers: IntegerPolicy::Auto,
         schema: SchemaPolicy::Evolve,
+        skip_unchanged: true,
     }
 }
 

@@ -202,6 +202,8 @@ fn the_written_template_explains_itself() {
         #   lookback  how far below the last value to read again for rows committed late: 90s, 15m, 6h,
         #             2d, or a whole number for a NUMBER cursor
         #   integers  auto | decimal | int64: how NUMBER(38,0) is stored
+        #   skip_unchanged  true | false: whether a table is left alone while Snowflake says that no
+        #             row was changed since the last run
         # `snowferry discover acme` lists tables with candidates for key and cursor.
         pull:
           # A source table's columns changed, or it was created anew: evolve follows, freeze leaves

@@ -128,12 +128,28 @@ fn a_profile_is_one_statement_with_exact_texts() {
         floor: Some(bound_at("floor", NTZ)),
         wide_integers: vec![id("ID")],
         fine_timestamps: vec![id("AT")],
+        change_token: false,
     };
     check(
         &profile(&request).unwrap(),
         expect![[r#"
         SELECT TO_VARCHAR(COUNT(*)), TO_VARCHAR(GREATEST(COALESCE(MAX("AT"), ?::TIMESTAMP_NTZ(9)), ?::TIMESTAMP_NTZ(9)), 'YYYY-MM-DD HH24:MI:SS.FF9'), TO_VARCHAR(COUNT(*) - COUNT("AT")), TO_VARCHAR(MIN("ID")), TO_VARCHAR(MAX("ID")), TO_VARCHAR(COUNT_IF(MOD(DATE_PART(NANOSECOND, "AT"), 1000) <> 0)) FROM "DB"."SC"."ORDERS"
         ["floor", "floor"]
+    "#]],
+    );
+    let token = ProfileRequest {
+        table: r#"DB.SC."o'\clock ""x""""#.parse().unwrap(),
+        cursor: None,
+        floor: None,
+        wide_integers: vec![],
+        fine_timestamps: vec![],
+        change_token: true,
+    };
+    check(
+        &profile(&token).unwrap(),
+        expect![[r#"
+        SELECT TO_VARCHAR(COUNT(*)), TO_VARCHAR(SYSTEM$LAST_CHANGE_COMMIT_TIME('"DB"."SC"."o''\\clock ""x"""')) FROM "DB"."SC"."o'\clock ""x"""
+        []
     "#]],
     );
     request.floor = None;

@@ -162,6 +162,7 @@ async fn cursors_of_every_type_come_back_exactly(client: &SnowflakeClient, schem
                 floor: None,
                 wide_integers: vec![],
                 fine_timestamps: vec![],
+                change_token: false,
             };
             let text = client.profile(&request).await.unwrap().cursor_max.unwrap();
             let mark = Watermark { cursor: c.clone(), cursor_type: data_type.clone(), text };

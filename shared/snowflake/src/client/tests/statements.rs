@@ -69,6 +69,7 @@ async fn a_small_statement_is_waited_for_through_both_running_codes() {
         floor: None,
         wide_integers: vec![],
         fine_timestamps: vec![],
+        change_token: false,
     };
     let profile = client(&responder).profile(&request).await.unwrap();
     assert_eq!((profile.rows, profile.cursor_max, profile.cursor_nulls), (12, None, 12));

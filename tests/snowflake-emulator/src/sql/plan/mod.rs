@@ -4,6 +4,7 @@
 //! Snowflake's) decides a result. What it would still have to decide is refused by `verify`.
 
 mod aggregates;
+mod changes;
 mod derived;
 mod lower;
 mod operators;
@@ -176,6 +177,7 @@ impl<'a> Planning<'a> {
             history: self.history,
             transaction: self.transaction,
             now_ns: self.now_ns,
+            changes: self,
         })
     }
 

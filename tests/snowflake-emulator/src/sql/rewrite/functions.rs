@@ -299,8 +299,22 @@ fn context(rewriter: &Rewriter<'_>, name: &str, args: &[Expr]) -> Result<Option<
             text(rewriter.last_query_id(nth).as_deref())
         }
         "SEQ1" | "SEQ2" | "SEQ4" | "SEQ8" => identifier(&format!("{MARK}SEQ")),
+        "SYSTEM$LAST_CHANGE_COMMIT_TIME" => {
+            let moment = rewriter.facts.changes.last_commit_ns(&text_of(name, args)?)?;
+            call("num", vec![string(moment.to_string())])
+        }
         _ => return Ok(None),
     }))
+}
+
+/// The one argument of a function that takes a literal text.
+fn text_of(name: &str, args: &[Expr]) -> Result<String, SqlError> {
+    if let [Expr::Value(value)] = args
+        && let SqlValue::SingleQuotedString(text) = &value.value
+    {
+        return Ok(text.clone());
+    }
+    Err(compile("001015", "22023", format!("argument 1 to function {name} needs to be constant")))
 }
 
 /// The digits of a literal number that has been rewritten already.

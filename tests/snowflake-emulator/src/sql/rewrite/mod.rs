@@ -59,6 +59,16 @@ pub(crate) struct Facts<'a> {
     pub history: &'a History,
     pub transaction: Option<u64>,
     pub now_ns: i128,
+    pub changes: &'a dyn Changes,
+}
+
+/// Tells when objects changed.
+pub(crate) trait Changes: std::fmt::Debug {
+    /// Returns the moment of the last commit to a table that the session names by a text.
+    ///
+    /// # Errors
+    /// As for a table that is read: missing, not visible, no table.
+    fn last_commit_ns(&self, name: &str) -> Result<i128, SqlError>;
 }
 
 /// The pass and what it found.

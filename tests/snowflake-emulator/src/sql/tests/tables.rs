@@ -133,3 +133,26 @@ async fn earlier_results_can_be_read_again() {
         ])
         .await;
 }
+
+#[tokio::test]
+async fn a_change_token_grows_with_each_commit_to_its_table_alone() {
+    const TOKEN: &str = "SYSTEM$LAST_CHANGE_COMMIT_TIME";
+    let mut fixture = Fixture::new().await;
+    fixture.check(&[("CREATE TABLE \"o'T\" (A INT)", "Table o'T successfully created.")]).await;
+    let token = format!(r#"SELECT {TOKEN}('"o''T"')"#);
+    let first = fixture.text(&token).await;
+    fixture.check(&[("CREATE TABLE U AS SELECT 1 AS A", "Table U successfully created.")]).await;
+    assert_eq!(fixture.text(&token).await, first, "another table changed");
+    fixture.check(&[("INSERT INTO \"o'T\" VALUES (1), (2)", "2")]).await;
+    let second = fixture.text(&token).await;
+    assert!(second.parse::<i128>().unwrap() > first.parse::<i128>().unwrap(), "{first} {second}");
+    let profile = format!(r#"SELECT COUNT(*), {TOKEN}('D.PUBLIC."o''T"') FROM "o'T""#);
+    assert_eq!(fixture.text(&profile).await, format!("2|{second}"), "beside aggregates");
+    fixture
+        .check(&[
+            ("SELECT SYSTEM$LAST_CHANGE_COMMIT_TIME('NOT_THERE')", "002003"),
+            ("SELECT SYSTEM$LAST_CHANGE_COMMIT_TIME('T; DROP TABLE U')", "001003"),
+            ("SELECT SYSTEM$LAST_CHANGE_COMMIT_TIME(A) FROM U", "001015"),
+        ])
+        .await;
+}
