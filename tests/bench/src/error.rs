@@ -16,7 +16,9 @@ pub(crate) enum BenchError {
     Rows { contender: String, found: u64, wanted: u64 },
     #[error("{path} does not tell what a process cost")]
     NoFigures { path: PathBuf },
-    #[error("SNOWFERRY_JUDGE_CONNECTOR5 names no Python for the peers")]
+    #[error(
+        "neither SNOWFERRY_JUDGE_CONNECTOR5 nor SNOWFERRY_JUDGE_ADBC names a Python for the peers"
+    )]
     NoPython,
 }
 
@@ -38,8 +40,8 @@ impl BenchError {
         match self {
             Self::NoFigures { .. } => Some("run the benchmark on Linux with /proc mounted"),
             Self::NoPython => Some(
-                "make an environment from tests/judges/requirements-connector5.txt (`bash \
-                 tests/run` does) and set the variable to its python, or leave out --peers",
+                "make an environment from tests/judges/requirements-connector5.txt or -adbc.txt \
+                 (`bash tests/run` does) and set the variable to its python, or leave out --peers",
             ),
             _ => None,
         }

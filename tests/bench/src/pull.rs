@@ -34,8 +34,8 @@ pub(crate) struct PullArgs {
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
 
-    /// Measure Snowflake's Python connector with pyarrow too, by the Python that
-    /// SNOWFERRY_JUDGE_CONNECTOR5 names
+    /// Measure others with pyarrow too: Snowflake's Python connector by the Python that
+    /// SNOWFERRY_JUDGE_CONNECTOR5 names, ADBC by that of SNOWFERRY_JUDGE_ADBC
     #[arg(long)]
     peers: bool,
 
@@ -52,17 +52,33 @@ pub(crate) struct PullArgs {
 #[derive(Clone, Debug)]
 enum Contender {
     Snowferry,
-    /// Snowflake's Python connector, its Arrow batches written as Parquet.
-    Connector {
+    /// A script that reads the table by another driver and writes Parquet.
+    Peer {
+        name: &'static str,
         python: PathBuf,
+        script: &'static str,
     },
 }
+
+/// Name, variable of its Python, script.
+const PEERS: [(&str, &str, &str); 2] = [
+    (
+        "connector 5 + pyarrow",
+        "SNOWFERRY_JUDGE_CONNECTOR5",
+        concat!(env!("CARGO_MANIFEST_DIR"), "/peer_connector.py"),
+    ),
+    (
+        "ADBC + pyarrow",
+        "SNOWFERRY_JUDGE_ADBC",
+        concat!(env!("CARGO_MANIFEST_DIR"), "/peer_adbc.py"),
+    ),
+];
 
 impl Contender {
     fn name(&self) -> &'static str {
         match self {
             Self::Snowferry => "snowferry pull",
-            Self::Connector { .. } => "connector 5 + pyarrow",
+            Self::Peer { name, .. } => name,
         }
     }
 }
@@ -103,11 +119,17 @@ pub(crate) fn run(args: &PullArgs) -> Result<(), BenchError> {
     report.print(args.json)
 }
 
+/// Returns us and, if asked for, each peer whose Python is named.
 fn contenders(peers: bool) -> Result<Vec<Contender>, BenchError> {
     let mut contenders = vec![Contender::Snowferry];
     if peers {
-        let python = std::env::var_os("SNOWFERRY_JUDGE_CONNECTOR5").ok_or(BenchError::NoPython)?;
-        contenders.push(Contender::Connector { python: PathBuf::from(python) });
+        contenders.extend(PEERS.iter().filter_map(|(name, variable, script)| {
+            let python = PathBuf::from(std::env::var_os(variable)?);
+            Some(Contender::Peer { name, python, script })
+        }));
+        if contenders.len() == 1 {
+            return Err(BenchError::NoPython);
+        }
     }
     Ok(contenders)
 }
@@ -125,8 +147,7 @@ fn measure(stage: &Stage, contender: &Contender) -> Result<(Round, u64), BenchEr
 fn command(stage: &Stage, contender: &Contender, home: &Path) -> Command {
     match contender {
         Contender::Snowferry => stage.pull(home),
-        Contender::Connector { python } => {
-            let script = concat!(env!("CARGO_MANIFEST_DIR"), "/peer_connector.py");
+        Contender::Peer { python, script, .. } => {
             let mut command = Command::new(python);
             command.arg(script).arg(stage.path("ready.json")).arg(TABLE);
             command.arg(home.join("lineitem.parquet"));
