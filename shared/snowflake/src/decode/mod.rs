@@ -182,9 +182,17 @@ fn same_kind(found: &SnowflakeType, planned: &SnowflakeType) -> bool {
         (SnowflakeType::VectorFloat { .. }, SnowflakeType::VectorFloat { .. })
         | (SnowflakeType::VectorInt { .. }, SnowflakeType::VectorInt { .. })
         | (SnowflakeType::Unknown { .. }, SnowflakeType::Unknown { .. }) => found == planned,
-        // A semi-structured result may be declared as any of the JSON kinds.
+        // JSON text is JSON text: a MAP comes as an object to clients that asked for nothing else.
+        _ if is_json(found) && is_json(planned) => true,
         _ => std::mem::discriminant(found) == std::mem::discriminant(planned),
     }
+}
+
+fn is_json(data_type: &SnowflakeType) -> bool {
+    matches!(
+        data_type,
+        SnowflakeType::Variant | SnowflakeType::Object | SnowflakeType::Array | SnowflakeType::Map
+    )
 }
 
 fn protocol(reason: String) -> SnowflakeError {

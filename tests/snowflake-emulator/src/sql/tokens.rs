@@ -39,8 +39,12 @@ pub(crate) fn split(sql: &str) -> Result<Vec<Tokens>, SqlError> {
     Ok(filled.map(|tokens| Tokens { text: Arc::clone(&text), tokens, at: 0 }).collect())
 }
 
-/// Reads a type such as `NUMBER(38,0)`.
+/// Reads a type as [`SnowType`] is shown, such as `NUMBER(38,0)`.
 pub(crate) fn parse_type(text: &str) -> Result<SnowType, SqlError> {
+    // A statement must say what a MAP holds; the type that is shown does not.
+    if text == "MAP" {
+        return Ok(SnowType::Map);
+    }
     let statements = split(text)?;
     let mut tokens = statements.into_iter().next().ok_or_else(|| syntax("empty type"))?;
     let data_type = tokens.data_type()?;

@@ -72,9 +72,9 @@ pub(crate) fn type_name(data_type: &SnowType) -> &'static str {
         SnowType::TimestampLtz { .. } => "timestamp_ltz",
         SnowType::TimestampTz { .. } => "timestamp_tz",
         SnowType::Variant => "variant",
-        SnowType::Object | SnowType::Geography | SnowType::Geometry => "object",
+        // Clients that did not ask for structured types get a MAP as an object.
+        SnowType::Object | SnowType::Map | SnowType::Geography | SnowType::Geometry => "object",
         SnowType::Array => "array",
-        SnowType::Map => "map",
         SnowType::Vector { .. } => "vector",
     }
 }

@@ -142,6 +142,22 @@ fn a_column_that_is_not_the_planned_one_is_refused() {
 }
 
 #[test]
+fn a_column_of_json_text_may_be_announced_as_another_kind_of_json() {
+    let announced = |found: SnowflakeType, planned: &SnowflakeType| {
+        let declared = DeclaredColumn { name: "C".into(), data_type: found, nullable: true };
+        Decoder::new(&[declared], &plan_of(planned, StagedForm::Utf8))
+    };
+    for planned in [SnowflakeType::Map, SnowflakeType::Array, SnowflakeType::Variant] {
+        let decoder = announced(SnowflakeType::Object, &planned).unwrap();
+        let wire: ArrayRef = Arc::new(StringArray::from(vec![r#"{"k":1}"#]));
+        let rows = decoder.arrow_stream(Buffer::from_vec(stream(wire)));
+        assert_eq!(shown(rows), "{\"k\":1}\n");
+        assert!(announced(SnowflakeType::Text, &planned).is_err());
+        assert!(announced(SnowflakeType::Geography, &planned).is_err());
+    }
+}
+
+#[test]
 fn twenty_thousand_damaged_streams_cost_an_error_each_and_no_panic() {
     let tz = SnowflakeType::TimestampTz { scale: 9 };
     let wire =
