@@ -132,7 +132,8 @@ class History:
         order = self.random.choice([
             {"fault": "expire_sessions"}, {"fault": "expire_masters"}, {"fault": "expire_links"},
             {"fault": "status", "status": self.random.choice([429, 500, 503]), **where},
-            {"fault": "cut_body", "after_bytes": self.random.randrange(300), **where, "endpoint": "chunk"},
+            {"fault": "cut_body", "after_bytes": self.random.randrange(300), **where},
+            {"fault": "page", **where},
             {"fault": "kill_connection", "after_bytes": self.random.randrange(300), **where},
         ])
         self.admin("/faults", json.dumps(order).encode())
