@@ -1,4 +1,4 @@
-//! A table of DynamoDB: states, leases and run records of all connections.
+//! A table of DynamoDB: states, leases and run records of all connections, of pulls and pushes.
 //!
 //! One table with the string keys `pk` and `sk`, and `expires_at` as its time to live:
 //!
@@ -9,6 +9,9 @@
 //! connection#{name}   lease#{table}                       owner, end, epoch
 //! connection#{name}   run#{start}#{run id}#{table}        run record; expires
 //! connection#{name}   open#{table}#{run id}               a run that may have been killed; expires
+//! connection#{name}   push#{push}                         state of a push, by revision
+//! connection#{name}   push-run#{start}#{run id}#{push}    run record of a push; expires
+//! connection#{name}   push-open#{push}#{run id}           such a run that may have been killed
 //! ```
 //!
 //! Nothing ever needs a scan: what belongs to one connection is one query, and `connections` names
@@ -35,6 +38,8 @@ use crate::{CheckpointError, CheckpointStore, Revision, Stored};
 mod items;
 mod leases;
 mod outcome;
+mod pushes;
+mod records;
 mod runs;
 
 use items::{Item, connection_key, number, text};
@@ -110,6 +115,17 @@ impl DynamoCheckpoint {
         Ok(names)
     }
 
+    /// Returns the one connection that is meant, or all.
+    async fn connections_or(
+        &self,
+        one: Option<&ConnectionName>,
+    ) -> Result<Vec<ConnectionName>, CheckpointError> {
+        match one {
+            Some(name) => Ok(vec![name.clone()]),
+            None => self.connections().await,
+        }
+    }
+
     /// Reads one item with everything that was acknowledged before.
     async fn get(
         &self,
@@ -156,13 +172,57 @@ impl DynamoCheckpoint {
         Ok(items)
     }
 
+    /// Puts a state by compare-and-set; `name` is kept beside it, because a sort key may be a hash.
+    async fn put_state(
+        &self,
+        place: &Place,
+        expected: Option<Revision>,
+        name: (&str, String),
+        body: String,
+    ) -> Result<Revision, CheckpointError> {
+        if expected.is_none() {
+            self.name_connection(&place.connection).await?;
+        }
+        let writer = Uuid::new_v4().to_string();
+        let next = expected.map_or(1, |revision| revision.0.saturating_add(1));
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .item("pk", text(connection_key(&place.connection)))
+            .item("sk", text(&place.sk))
+            .item(name.0, text(name.1))
+            .item("revision", number(next))
+            .item("writer", text(&writer))
+            .item("body", text(body))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let put = match expected {
+            None => put.condition_expression("attribute_not_exists(pk)"),
+            Some(revision) => put
+                .condition_expression("revision = :expected")
+                .expression_attribute_values(":expected", number(revision.0)),
+        };
+        let Err(error) = put.send().await else { return Ok(Revision(next)) };
+        let failure = Failure::of(error);
+        match failure.met() {
+            Some(item) if item.get("writer") == Some(&text(&writer)) => Ok(Revision(next)),
+            Some(_) => Err(CheckpointError::Moved { key: place.key.clone() }),
+            None => self.settle(place, &writer, failure).await,
+        }
+    }
+
     /// Finds out whether a state write without an answer has happened.
-    async fn settle(&self, key: &StreamKey, writer: &str, failure: Failure) -> CheckpointOutcome {
-        let step = format!("write the state of {key}");
+    async fn settle(
+        &self,
+        place: &Place,
+        writer: &str,
+        failure: Failure,
+    ) -> Result<Revision, CheckpointError> {
+        let step = format!("write the state of {}", place.key);
         if !failure.is_unknown() {
             return Err(failure.certain(step));
         }
-        match self.get(&connection_key(&key.connection), &state_key(key), &step).await {
+        match self.get(&connection_key(&place.connection), &place.sk, &step).await {
             Ok(Some(item)) if item.get("writer") == Some(&text(writer)) => {
                 Ok(Revision(Item::new(&step, &item).number("revision")?))
             }
@@ -171,7 +231,12 @@ impl DynamoCheckpoint {
     }
 }
 
-type CheckpointOutcome = Result<Revision, CheckpointError>;
+/// Where a state is kept, and how messages name it.
+struct Place {
+    connection: ConnectionName,
+    sk: String,
+    key: String,
+}
 
 #[async_trait]
 impl CheckpointStore for DynamoCheckpoint {
@@ -188,47 +253,17 @@ impl CheckpointStore for DynamoCheckpoint {
         state: &StreamState,
     ) -> Result<Revision, CheckpointError> {
         let body = to_json(&format!("the state of {key}"), state)?;
-        if expected.is_none() {
-            self.name_connection(&key.connection).await?;
-        }
-        let writer = Uuid::new_v4().to_string();
-        let next = expected.map_or(1, |revision| revision.0.saturating_add(1));
-        let put = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .item("pk", text(connection_key(&key.connection)))
-            .item("sk", text(state_key(key)))
-            .item("table_name", text(key.table.to_string()))
-            .item("revision", number(next))
-            .item("writer", text(&writer))
-            .item("body", text(body))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let put = match expected {
-            None => put.condition_expression("attribute_not_exists(pk)"),
-            Some(revision) => put
-                .condition_expression("revision = :expected")
-                .expression_attribute_values(":expected", number(revision.0)),
-        };
-        let Err(error) = put.send().await else { return Ok(Revision(next)) };
-        let failure = Failure::of(error);
-        match failure.met() {
-            Some(item) if item.get("writer") == Some(&text(&writer)) => Ok(Revision(next)),
-            Some(_) => Err(CheckpointError::Moved { key: key.to_string() }),
-            None => self.settle(key, &writer, failure).await,
-        }
+        let place =
+            Place { connection: key.connection.clone(), sk: state_key(key), key: key.to_string() };
+        self.put_state(&place, expected, ("table_name", key.table.to_string()), body).await
     }
 
     async fn list(
         &self,
         connection: Option<&ConnectionName>,
     ) -> Result<Vec<(StreamKey, Stored)>, CheckpointError> {
-        let connections = match connection {
-            Some(name) => vec![name.clone()],
-            None => self.connections().await?,
-        };
         let mut states = Vec::new();
-        for connection in connections {
+        for connection in self.connections_or(connection).await? {
             let pk = connection_key(&connection);
             for found in self.query(&pk, "state#", "list the states").await? {
                 let what = format!("a state of {connection}");

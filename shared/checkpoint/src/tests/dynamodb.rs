@@ -7,6 +7,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use aws_sdk_dynamodb::types::AttributeValue;
 use snowferry_aws_fakes::dynamodb::DynamoLocal;
 use snowferry_model::fault::Fault;
+use snowferry_model::push::{
+    PUSH_RUN_VERSION, PushFigures, PushKey, PushName, PushOutcome, PushRunRecord, PushState,
+};
 use snowferry_model::run::{Figures, Outcome, RUN_VERSION, RunRecord};
 use snowferry_model::state::{StreamKey, StreamState};
 use snowferry_model::time::UnixMillis;
@@ -14,7 +17,9 @@ use tokio::sync::OnceCell;
 
 use crate::contract::{self, LeaseEnd};
 use crate::dynamodb::DynamoCheckpoint;
-use crate::{CheckpointError, CheckpointStore, LeaseOutcome, LeaseStore, Revision, RunStore};
+use crate::{
+    CheckpointError, CheckpointStore, LeaseOutcome, LeaseStore, PushStore, Revision, RunStore,
+};
 
 static LOCAL: OnceCell<Option<DynamoLocal>> = OnceCell::const_new();
 static TABLES: AtomicU32 = AtomicU32::new(0);
@@ -40,6 +45,10 @@ fn key(table: &str) -> StreamKey {
     }
 }
 
+fn push(name: &str) -> PushKey {
+    PushKey { connection: key("T").connection, name: PushName::new(name).unwrap() }
+}
+
 fn run(run_id: &str, started_at: i64, outcome: Outcome, ended_at: Option<i64>) -> RunRecord {
     RunRecord {
         version: RUN_VERSION,
@@ -61,6 +70,8 @@ async fn the_table_passes_the_suites() {
     contract::states(&states).await;
     contract::leases(&store, LeaseEnd::Time).await;
     contract::runs(&store).await;
+    let pushes: Arc<dyn PushStore> = Arc::new(store);
+    contract::pushes(&pushes).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -73,7 +84,7 @@ async fn every_race_for_a_state_has_one_winner() {
             let (store, generation) = (store.clone(), u64::from(round) * 4 + racer);
             racers.spawn(async move {
                 let state = StreamState::fresh(generation);
-                (generation, store.store(&key("RACE"), revision, &state).await)
+                (generation, CheckpointStore::store(&store, &key("RACE"), revision, &state).await)
             });
         }
         let (won, lost): (Vec<_>, Vec<_>) =
@@ -83,11 +94,72 @@ async fn every_race_for_a_state_has_one_winner() {
             let moved = matches!(outcome, Err(CheckpointError::Moved { .. }));
             assert!(moved, "round {round}: {outcome:?}");
         }
-        let stored = store.load(&key("RACE")).await.unwrap().unwrap();
+        let stored = CheckpointStore::load(&store, &key("RACE")).await.unwrap().unwrap();
         assert_eq!(stored.state.generation, won[0].0, "round {round}");
         revision = Some(stored.revision);
     }
     assert_eq!(revision, Some(Revision(u64::from(rounds()))));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn every_race_for_the_state_of_a_push_has_one_winner() {
+    let Some(store) = store().await else { return };
+    let key = push("race");
+    let mut revision = None;
+    for round in 0..rounds() {
+        let mut racers = tokio::task::JoinSet::new();
+        for racer in 0..4 {
+            let (store, key, generation) =
+                (store.clone(), key.clone(), u64::from(round) * 4 + racer);
+            racers.spawn(async move {
+                let state = PushState::fresh(generation);
+                (generation, PushStore::store(&store, &key, revision, &state).await)
+            });
+        }
+        let (won, lost): (Vec<_>, Vec<_>) =
+            racers.join_all().await.into_iter().partition(|(_, outcome)| outcome.is_ok());
+        assert_eq!(won.len(), 1, "round {round}: {won:?} {lost:?}");
+        for (_, outcome) in &lost {
+            let moved = matches!(outcome, Err(CheckpointError::Moved { .. }));
+            assert!(moved, "round {round}: {outcome:?}");
+        }
+        let stored = PushStore::load(&store, &key).await.unwrap().unwrap();
+        assert_eq!(stored.state.generation, won[0].0, "round {round}");
+        revision = Some(stored.revision);
+    }
+    assert_eq!(revision, Some(Revision(u64::from(rounds()))));
+}
+
+#[tokio::test]
+async fn a_push_that_goes_on_after_a_deadline_has_one_record_beside_the_pulls() {
+    let Some(store) = store().await else { return };
+    let pulled = run("r1", 100, Outcome::Loaded, Some(150));
+    RunStore::record(&store, &pulled).await.unwrap();
+    for (started_at, outcome, ended_at) in [
+        (100, PushOutcome::Running, None),
+        (100, PushOutcome::Continued, Some(150)),
+        (200, PushOutcome::Running, None),
+        (200, PushOutcome::Applied, Some(250)),
+    ] {
+        let record = PushRunRecord {
+            version: PUSH_RUN_VERSION,
+            run_id: "r1".to_owned(),
+            push: push("scores"),
+            target: "DB.S.T".parse().unwrap(),
+            mode: "append".to_owned(),
+            trigger: "schedule".to_owned(),
+            started_at: UnixMillis(started_at),
+            ended_at: ended_at.map(UnixMillis),
+            outcome,
+            figures: PushFigures::default(),
+        };
+        PushStore::record(&store, &record).await.unwrap();
+        let listed = PushStore::runs(&store, None, 10).await.unwrap();
+        assert_eq!(listed, std::slice::from_ref(&record));
+        let open = PushStore::unfinished(&store, &push("scores")).await.unwrap();
+        assert_eq!(!open.is_empty(), record.ended_at.is_none(), "{record:?}");
+    }
+    assert_eq!(RunStore::runs(&store, None, 10).await.unwrap(), [pulled]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -140,10 +212,10 @@ async fn a_run_that_goes_on_after_a_deadline_has_one_record() {
         run("r1", 200, Outcome::Running, None),
         run("r1", 200, Outcome::Loaded, Some(250)),
     ] {
-        store.record(&record).await.unwrap();
-        let listed = store.runs(connection.as_ref(), 10).await.unwrap();
+        RunStore::record(&store, &record).await.unwrap();
+        let listed = RunStore::runs(&store, connection.as_ref(), 10).await.unwrap();
         assert_eq!(listed, std::slice::from_ref(&record));
-        let open = store.unfinished(&key("T")).await.unwrap();
+        let open = RunStore::unfinished(&store, &key("T")).await.unwrap();
         assert_eq!(!open.is_empty(), record.ended_at.is_none(), "{record:?}");
     }
 }
@@ -160,14 +232,14 @@ async fn items_stay_below_four_kilobytes_with_the_longest_usual_names() {
     for (number, sample) in state.into_iter().enumerate() {
         let state: StreamState = serde_json::from_value(sample).unwrap();
         let key = key(&format!("{}{number}", "LONG_NAME_".repeat(10)));
-        store.store(&key, None, &state).await.unwrap();
+        CheckpointStore::store(&store, &key, None, &state).await.unwrap();
     }
     let mut failed = run("0193f5f0-0000-7000-8000-000000000000", 100, Outcome::Running, None);
-    store.record(&failed).await.unwrap();
+    RunStore::record(&store, &failed).await.unwrap();
     failed.outcome = Outcome::Continued;
     failed.figures.query_ids = vec!["01b2c3d4-0000-0000-0000-000000000000".to_owned(); 8];
     failed.ended_at = Some(UnixMillis(200));
-    store.record(&failed).await.unwrap();
+    RunStore::record(&store, &failed).await.unwrap();
     let items = store.client().scan().table_name(store.table()).send().await.unwrap();
     assert!(items.count() >= 4, "{}", items.count());
     for item in items.items() {
@@ -189,10 +261,12 @@ async fn a_table_that_is_not_there_is_told_and_is_no_empty_state() {
     let local = LOCAL.get().unwrap().as_ref().unwrap();
     let store = DynamoCheckpoint::new(local.client(), "no-such-table");
     let errors = [
-        store.load(&key("T")).await.unwrap_err(),
-        store.store(&key("T"), Some(Revision(1)), &StreamState::fresh(1)).await.unwrap_err(),
+        CheckpointStore::load(&store, &key("T")).await.unwrap_err(),
+        CheckpointStore::store(&store, &key("T"), Some(Revision(1)), &StreamState::fresh(1))
+            .await
+            .unwrap_err(),
         store.acquire(&key("T"), "anna", UnixMillis(0), 1).await.unwrap_err(),
-        store.runs(Some(&key("T").connection), 1).await.unwrap_err(),
+        RunStore::runs(&store, Some(&key("T").connection), 1).await.unwrap_err(),
     ];
     for error in errors {
         assert_eq!(error.code(), "CHECKPOINT_STORE", "{error}");
