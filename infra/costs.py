@@ -27,8 +27,8 @@ PRICES = {
     "dashboard": 3.00,
     "log_gb": 0.50,
 }
-OWN_METRICS = 10  # figures of the worker function
-ALARM_METRICS = 11  # a test counts them in the template
+OWN_METRICS = 10 + 9  # figures of the pull and of the push
+ALARM_METRICS = 16  # a test counts them in the template
 # For each table and run, from the engine's protocol: objects of plan, parts, records, manifest,
 # and the Delta commit; items of lease, state, run record.
 PUTS, GETS, WRITES, READS = 10, 20, 12, 12

@@ -53,7 +53,7 @@ def test_every_dead_letter_queue_is_watched():
 @pytest.mark.parametrize("name", ["ErrorsAlarm", "ThrottlesAlarm"])
 def test_every_function_with_a_queue_is_watched(name):
     functions = {v["Ref"] for _, v in watched(Stack().properties(name))}
-    assert "PullFunction" in functions
+    assert {"PullFunction", "PushFunction"} <= functions
 
 
 def test_every_gateway_is_watched():

@@ -41,7 +41,7 @@ NEEDS = {
     "invoke": "lambda:InvokeFunction",
 }
 CALL = re.compile(r"\.(" + "|".join(NEEDS) + r")\(")
-FUNCTIONS = {"PullRole", "CheckRole"}
+FUNCTIONS = {"PullRole", "PushRole", "CheckRole"}
 # Of these services every permission of a function must be one that the code asks for.
 DATA = ("s3:", "dynamodb:", "secretsmanager:")
 

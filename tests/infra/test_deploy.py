@@ -128,7 +128,7 @@ def test_functions_are_in_the_private_subnets_with_their_settings(deployed):
 
 def test_queues_are_ordered_and_send_what_fails_to_their_own_dead_letters(deployed):
     client = boto3.client("sqs")
-    for worker in ("Pull",):
+    for worker in ("Pull", "Push"):
         url = deployed.ids[f"{worker}Queue"]
         made = client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
         assert made["FifoQueue"] == "true"

@@ -21,6 +21,8 @@ REFUSED = {
     "no table at all": {"connection": "acme", "tables": []},
     "a table twice": {"connection": "acme", "tables": ["A.B.C", "A.B.C"]},
     "a table without schema": {"connection": "acme", "tables": ["ACCOUNTS"]},
+    "no push at all": {"connection": "acme", "names": []},
+    "a push in capitals": {"connection": "acme", "names": ["Scores"]},
     "a mode that is unknown": {"connection": "acme", "mode": "everything"},
     "a secret": {"connection": "acme", "password": "x"},
     "a list": ["acme"],
@@ -44,7 +46,7 @@ def test_an_event_that_ships_passes(path):
 
 def test_events_ship_for_each_function():
     assert len(EVENTS) >= 4
-    assert {p.stem.split("-")[0] for p in EVENTS} == {"pull", "check"}
+    assert {p.stem.split("-")[0] for p in EVENTS} == {"pull", "push", "check"}
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -34,7 +34,7 @@ def stack_of_a_choice(request):
 
 def test_functions_are_in_private_subnets_only(stack):
     functions = stack.of_type("AWS::Lambda::Function")
-    assert len(functions) == 2
+    assert len(functions) == 3
     for name, function in functions.items():
         network = function["Properties"]["VpcConfig"]
         assert network["SubnetIds"] == [ref("PrivateSubnetA"), ref("PrivateSubnetB")], name
@@ -97,7 +97,7 @@ def test_at_rest_there_is_no_gateway_and_no_way_out_but_addresses_and_state_stay
     assert set(default_routes(stack)) == {"PublicSubnetA", "PublicSubnetB"}
     assert {"EipA", "EipB", "Bucket", "Table", "DataKey"} <= set(stack.resources)
     mappings = stack.of_type("AWS::Lambda::EventSourceMapping").values()
-    assert [m["Properties"]["Enabled"] for m in mappings] == [False]
+    assert [m["Properties"]["Enabled"] for m in mappings] == [False] * 2
     assert stack.outputs["AddressA"]["Value"] == ref("EipA")
 
 

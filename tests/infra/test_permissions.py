@@ -12,7 +12,7 @@ ANY_RESOURCE = {
     "QueuePolicy:*",
     "S3Endpoint:*",
 }
-ROLES = ["PullRole", "CheckRole", "ScheduleRole"]
+ROLES = ["PullRole", "PushRole", "CheckRole", "ScheduleRole"]
 
 
 def parts():
@@ -51,6 +51,11 @@ def test_check_changes_nothing():
     changes = {a for a in actions("CheckRole")
                if not a.split(":")[1].startswith(("Get", "Query", "Decrypt"))}
     assert changes == {"logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage"}
+
+
+def test_push_never_writes_to_the_lake():
+    writes = [p for p in parts() if p[0] == "PushRole" and "lake/" in p[3]]
+    assert [p[2] for p in writes] == ["s3:GetObject"]
 
 
 def test_schedules_hand_on_events_and_nothing_else():

@@ -3,7 +3,8 @@
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use serde_json::Value;
-use snowferry_bootstrap::aws::pull::{Invocation, handle};
+use snowferry_bootstrap::aws::invocation::Invocation;
+use snowferry_bootstrap::aws::pull::handle;
 use snowferry_bootstrap::aws::{Cloud, start_logs};
 
 #[tokio::main]

@@ -33,3 +33,23 @@ async fn the_tables_in_a_bucket_keep_the_contract() {
     let all = s3.store.list("lake", "", "").unwrap();
     assert!(all.len() > 10 && all.iter().all(|(key, _)| key.starts_with("some/lake/")));
 }
+
+/// A question reads logs only, its answer the files of the version that was asked.
+#[cfg(feature = "query")]
+#[tokio::test(flavor = "multi_thread")]
+async fn queries_over_a_bucket_keep_the_contract() {
+    use snowferry_database::contract::check_export;
+    use snowferry_database::delta::query::{DeltaExport, QueryOptions};
+
+    let s3 = FakeS3::start(&["lake"], 0).await.unwrap();
+    let client = client(&s3.endpoint);
+    let both = || {
+        let bucket = BucketDelta::new(client.clone(), "lake", "some/lake");
+        let export = DeltaExport::of_bucket(bucket.clone(), QueryOptions::default());
+        (
+            Arc::new(bucket) as Arc<dyn Database>,
+            Arc::new(export) as Arc<dyn snowferry_database::Export>,
+        )
+    };
+    check_export(&both).await;
+}

@@ -58,6 +58,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
         ],
     ),
     ("snowferry-fn-pull", &["snowferry-bootstrap"]),
+    ("snowferry-fn-push", &["snowferry-bootstrap"]),
     ("snowferry-fn-check", &["snowferry-bootstrap"]),
     ("snowferry-stories", &[]),
     ("snowferry-bench", &[]),

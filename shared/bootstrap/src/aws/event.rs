@@ -8,6 +8,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 use snowferry_model::names::{ConnectionName, TableName};
+use snowferry_model::push::PushName;
 use snowferry_pull::Mode;
 
 use crate::error::BootstrapError;
@@ -24,14 +25,16 @@ pub const HOP: &str = "hop";
 /// The attribute of a message that asks to help with a run instead of running.
 pub const HELPER: &str = "helper";
 
-/// Which tables of which connection, and how.
+/// Which tables or pushes of which connection, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selection {
     /// The connection.
     pub connection: ConnectionName,
     /// Only these tables; `None` for all.
     pub tables: Option<Vec<TableName>>,
-    /// Another mode than the connection says.
+    /// Only these pushes; `None` for all.
+    pub names: Option<Vec<PushName>>,
+    /// Another mode than the connection says, for a pull.
     pub mode: Option<Mode>,
 }
 
@@ -91,6 +94,7 @@ pub fn parse(event: Value) -> Result<Event, BootstrapError> {
 struct SelectionForm {
     connection: String,
     tables: Option<Vec<String>>,
+    names: Option<Vec<String>>,
     mode: Option<Mode>,
 }
 
@@ -106,7 +110,28 @@ fn selection(value: Value) -> Result<Selection, BootstrapError> {
         Some(names) => Some(tables(&names)?),
         None => None,
     };
-    Ok(Selection { connection, tables, mode: form.mode })
+    let names = match form.names {
+        Some(names) if names.is_empty() => {
+            return Err(refused("`names` is empty; leave it out for all pushes"));
+        }
+        Some(names) => Some(pushes(names)?),
+        None => None,
+    };
+    Ok(Selection { connection, tables, names, mode: form.mode })
+}
+
+fn pushes(names: Vec<String>) -> Result<Vec<PushName>, BootstrapError> {
+    let mut pushes = Vec::with_capacity(names.len());
+    for name in names {
+        let shown: String = name.chars().take(SHOWN_CHARS).collect();
+        let push = PushName::new(name)
+            .map_err(|error| refused(&format!("`{shown}` is no push's name: {error}")))?;
+        if pushes.contains(&push) {
+            return Err(refused(&format!("`names` names {push} twice")));
+        }
+        pushes.push(push);
+    }
+    Ok(pushes)
 }
 
 fn tables(names: &[String]) -> Result<Vec<TableName>, BootstrapError> {

@@ -1,7 +1,7 @@
 //! What runs in AWS: functions that take an event, and everything they touch.
 //!
 //! A function's `main.rs` makes a [`Cloud`] once per cold start and hands each invocation to
-//! [`pull::handle`] or [`check::handle`]. An event selects work and carries no state: a schedule,
+//! [`pull::handle`], `push::handle` or [`check::handle`]. An event selects work and carries no state: a schedule,
 //! the queue and a person's test event take the same path.
 //!
 //! - [`settings`]: names of bucket, table, queue from the environment; never a secret.
@@ -9,6 +9,8 @@
 //! - [`documents`]: stored connections, in the table.
 //! - [`secrets`]: Secrets Manager, with a cache of minutes.
 //! - [`pull`]: one invocation: tables until the deadline, then the rest is handed on.
+//! - `push` (feature `query`): one invocation of a push, likewise.
+//! - [`invocation`]: what both do the same: deadline, messages, sign-in.
 //! - [`queue`]: the FIFO queue: one message group for each connection.
 //! - [`check`]: every prerequisite of a connection, seen from the fixed addresses.
 //! - [`metrics`]: one line for each table and run, which CloudWatch reads as metrics.
@@ -22,11 +24,19 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use snowferry_checkpoint::dynamodb::DynamoCheckpoint;
 use snowferry_database::Database;
+#[cfg(feature = "query")]
+use snowferry_database::Export;
 use snowferry_database::delta::DeltaDatabase;
 use snowferry_database::delta::bucket::{self, BucketDelta};
+#[cfg(feature = "query")]
+use snowferry_database::delta::query::{DeltaExport, QueryOptions};
 use snowferry_model::names::ConnectionName;
 use snowferry_pull::{Ports, Silent};
+#[cfg(feature = "query")]
+use snowferry_push::Ports as PushPorts;
 use snowferry_snowflake::client::SnowflakeClient;
+#[cfg(feature = "query")]
+use snowferry_snowflake::client::SnowflakeTarget;
 use snowferry_staging::s3::S3Staging;
 
 use crate::account;
@@ -39,8 +49,11 @@ pub mod check;
 pub mod documents;
 pub mod event;
 pub mod failure;
+pub mod invocation;
 pub mod metrics;
 pub mod pull;
+#[cfg(feature = "query")]
+pub mod push;
 pub mod queue;
 pub mod secrets;
 pub mod settings;
@@ -55,6 +68,11 @@ use settings::{Lake, Settings};
 
 /// Below this prefix of the bucket, staged objects are kept.
 const STAGING_PREFIX: &str = "staging";
+
+/// Which share of a function's memory a query may use: one in four. Parts, files and the rest of
+/// the program need theirs.
+#[cfg(feature = "query")]
+const QUERY_MEMORY_SHARE: u64 = 4;
 
 /// How long one attempt of a call to AWS may take, and one call with all its attempts.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -159,6 +177,39 @@ impl Cloud {
             database: self.database()?,
             clock: Arc::new(SystemClock),
             progress: Arc::new(Silent),
+        })
+    }
+
+    /// Returns queries over our database, within a share of the function's memory.
+    #[cfg(feature = "query")]
+    fn export(&self) -> Result<Arc<dyn Export>, BootstrapError> {
+        let mut options = QueryOptions::default();
+        if let Some(mib) = self.settings.memory_mib {
+            options.memory_bytes = (mib << 20) / QUERY_MEMORY_SHARE;
+        }
+        Ok(Arc::new(match &self.settings.lake {
+            Lake::Bucket { bucket, prefix } => {
+                DeltaExport::of_bucket(BucketDelta::new(self.s3.clone(), bucket, prefix), options)
+            }
+            Lake::Folder(folder) => {
+                let opened = DeltaDatabase::open(folder);
+                let database = opened.map_err(|source| BootstrapError::Database { source })?;
+                DeltaExport::new(database, options)
+            }
+        }))
+    }
+
+    #[cfg(feature = "query")]
+    fn push_ports(&self, client: Arc<SnowflakeClient>) -> Result<PushPorts, BootstrapError> {
+        let checkpoint = Arc::new(self.checkpoint.clone());
+        Ok(PushPorts {
+            export: self.export()?,
+            target: Arc::new(SnowflakeTarget::new(client)),
+            staging: Arc::new(self.staging.clone()),
+            leases: checkpoint.clone(),
+            pushes: checkpoint,
+            clock: Arc::new(SystemClock),
+            progress: Arc::new(snowferry_push::Silent),
         })
     }
 

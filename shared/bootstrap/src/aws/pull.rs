@@ -16,7 +16,6 @@
 //! message back.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -24,40 +23,16 @@ use snowferry_checkpoint::CheckpointStore;
 use snowferry_model::fault::{Fault, Retry};
 use snowferry_model::names::TableName;
 use snowferry_model::run::{Outcome, RunRecord};
-use snowferry_model::time::UnixMillis;
 use snowferry_pull::{Clock, Limits, RunContext, TableJob, assist, pull_table};
-use snowferry_snowflake::client::SnowflakeClient;
-use uuid::Uuid;
 
 use super::event::{self, Event, Message, Request, Selection};
 use super::failure::Failure;
-use super::queue::{HELPERS, MOST_HOPS, Next};
+use super::invocation::{Invocation, Session, run_id_of, task_of, work_off_all};
+use super::queue::{HELPERS, MOST_HOPS, Next, Part};
 use super::{Cloud, metrics};
 use crate::clock::{self, SystemClock};
 use crate::config::Connection;
 use crate::error::BootstrapError;
-
-/// The code of a refused sign-in, after which secrets are read again.
-const SIGN_IN: &str = "SNOWFLAKE_SIGN_IN";
-
-/// The most of an invocation's time that is kept for finishing the part at work, storing what was
-/// done and handing on.
-const LONGEST_MARGIN: Duration = Duration::from_secs(120);
-
-/// Which share of the time is kept when it is short: one in five.
-const MARGIN_SHARE: u32 = 5;
-
-/// Which share of the time a lease lasts without being renewed: one in twenty.
-const LEASE_SHARE: u64 = 20;
-
-/// What an invocation is given besides its event.
-#[derive(Clone, Debug)]
-pub struct Invocation {
-    /// When the process is stopped.
-    pub deadline: SystemTime,
-    /// The request's id; unique to the attempt together with the process.
-    pub request_id: String,
-}
 
 /// What a pull answers to a direct call.
 #[derive(Debug, Serialize)]
@@ -102,16 +77,10 @@ pub async fn handle(
             let records = done.map_err(|error| Failure::of(&error))?;
             answer(&request.selection, &run_id, &records)
         }
-        Event::Queue(messages) => {
-            let mut failed = Vec::new();
-            for message in messages {
-                // A FIFO queue keeps its order only if nothing behind a failure is worked off.
-                if !failed.is_empty() || !work_off(cloud, &message, invocation).await {
-                    failed.push(json!({ "itemIdentifier": message.id }));
-                }
-            }
-            Ok(json!({ "batchItemFailures": failed }))
-        }
+        Event::Queue(messages) => Ok(work_off_all(&messages, async |message| {
+            Box::pin(work_off(cloud, message, invocation)).await
+        })
+        .await),
     }
 }
 
@@ -190,24 +159,6 @@ fn comes_back(record: &RunRecord) -> bool {
     }
 }
 
-/// Names what a message asks for: the same in each delivery, and another for each hop and table.
-fn task_of(request: &Request, run_id: &str) -> String {
-    let tables = request.selection.tables.iter().flatten();
-    let tables: Vec<String> = tables.map(ToString::to_string).collect();
-    let hash = Uuid::new_v5(&Uuid::NAMESPACE_OID, tables.join("\n").as_bytes());
-    format!("{run_id}#{}#{}", request.hop, hash.simple())
-}
-
-/// Makes a run id that is the same for each delivery of a message and sorts by its sending.
-fn run_id_of(message: &Message) -> String {
-    let hash = Uuid::new_v5(&Uuid::NAMESPACE_OID, message.id.as_bytes());
-    let mut random = [0; 10];
-    for (to, from) in random.iter_mut().zip(hash.as_bytes()) {
-        *to = *from;
-    }
-    uuid::Builder::from_unix_timestamp_millis(message.sent_at_ms, &random).into_uuid().to_string()
-}
-
 /// Pulls the tables of a selection until the deadline and hands the rest on.
 async fn pull(
     cloud: &Cloud,
@@ -220,8 +171,7 @@ async fn pull(
     let connection = cloud.connection(&selection.connection).await?;
     let jobs = select(&connection, selection)?;
     let context = context(cloud, &connection, run_id, trigger, invocation);
-    let client = cloud.client(&connection)?;
-    let mut session = Session { cloud, connection: &connection, client, refusals: 0 };
+    let mut session = Session::begin(cloud, &connection)?;
     let mut records = Vec::new();
     let mut rest = Vec::new();
     for job in &jobs {
@@ -229,7 +179,7 @@ async fn pull(
             rest.push(Rest { table: job.table.clone(), is_staging: false });
             continue;
         }
-        let record = session.pull(&context, job).await?;
+        let record = pull_one(&mut session, &context, job).await?;
         tell(cloud, &record).await;
         if record.outcome == Outcome::Continued {
             let is_staging = record.figures.rows_announced > 0;
@@ -249,34 +199,21 @@ struct Rest {
     is_staging: bool,
 }
 
-/// A connection with its client, which may have to be made again with other secrets.
-struct Session<'a> {
-    cloud: &'a Cloud,
-    connection: &'a Connection,
-    client: Arc<SnowflakeClient>,
-    refusals: u32,
-}
-
-impl Session<'_> {
-    /// Pulls a table; a refused sign-in is tried again with secrets read anew, then with those
-    /// that a rotation has staged.
-    async fn pull(
-        &mut self,
-        context: &RunContext,
-        job: &TableJob,
-    ) -> Result<RunRecord, BootstrapError> {
-        loop {
-            let ports = self.cloud.ports(Arc::clone(&self.client))?;
-            let record = Box::pin(pull_table(&ports, context, job)).await;
-            let refused =
-                matches!(&record.outcome, Outcome::Failed { code, .. } if code == SIGN_IN);
-            match (refused, self.refusals) {
-                (true, 0) => self.cloud.secrets.forget(&self.connection.name),
-                (true, 1) => self.cloud.secrets.prefer_pending(&self.connection.name),
-                _ => return Ok(record),
-            }
-            self.refusals += 1;
-            self.client = self.cloud.client(self.connection)?;
+/// Pulls a table; a refused sign-in is tried again with other secrets.
+async fn pull_one(
+    session: &mut Session<'_>,
+    context: &RunContext,
+    job: &TableJob,
+) -> Result<RunRecord, BootstrapError> {
+    loop {
+        let ports = session.cloud.ports(Arc::clone(&session.client))?;
+        let record = Box::pin(pull_table(&ports, context, job)).await;
+        let code = match &record.outcome {
+            Outcome::Failed { code, .. } => Some(code.as_str()),
+            _ => None,
+        };
+        if !session.renew(code)? {
+            return Ok(record);
         }
     }
 }
@@ -301,8 +238,8 @@ async fn hand_on(
     })?;
     for (position, job) in connection.tables.iter().enumerate() {
         let Some(begun) = rest.iter().find(|rest| rest.table == job.table) else { continue };
-        let (selection, table) = (&request.selection, &job.table);
-        let next = Next { selection, table, position, run_id, hop, helper: None };
+        let (selection, part) = (&request.selection, Part::Table(&job.table));
+        let next = Next { selection, part, position, run_id, hop, helper: None };
         queue.hand_on(next).await?;
         // A slice that is pinned and not staged has work for several.
         for helper in 1..=if begun.is_staging { HELPERS } else { 0 } {
@@ -339,6 +276,10 @@ async fn help(
 
 /// Returns the jobs that were asked for, in the order of the connection.
 fn select(connection: &Connection, selection: &Selection) -> Result<Vec<TableJob>, BootstrapError> {
+    if selection.names.is_some() {
+        let reason = "`names` chooses pushes; a pull takes `tables`".to_owned();
+        return Err(BootstrapError::Event { reason });
+    }
     let known = &connection.tables;
     for table in selection.tables.iter().flatten() {
         if !known.iter().any(|job| job.table == *table) {
@@ -373,28 +314,15 @@ fn context(
     if let Some(mib) = cloud.settings.part_mib {
         limits.part_bytes = mib << 20;
     }
-    let left = invocation.deadline.duration_since(SystemTime::now()).unwrap_or_default();
-    let margin = (left / MARGIN_SHARE).min(LONGEST_MARGIN);
-    // A killed worker's lease is over before its message comes again: in AWS 45 s after 900 s at
-    // most, and the message after 960 s.
-    limits.lease_ms = (millis(left) / LEASE_SHARE).max(1);
+    limits.lease_ms = invocation.lease_ms();
     RunContext {
         connection: connection.name.clone(),
         run_id: run_id.to_owned(),
         trigger: trigger.to_owned(),
-        owner: format!("{} of {}", invocation.request_id, clock::owner(SystemClock.now())),
-        deadline: Some(unix(invocation.deadline - margin)),
+        owner: invocation.owner(),
+        deadline: Some(invocation.last_start()),
         limits,
     }
-}
-
-fn unix(time: SystemTime) -> UnixMillis {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    UnixMillis(i64::try_from(millis(since)).unwrap_or(i64::MAX))
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Writes the line of a run and, for a failure, a word in the log.

@@ -37,6 +37,8 @@ pub struct Settings {
     pub secrets_prefix: String,
     /// `SNOWFERRY_PART_MIB`: mebibytes of a result in one part; what a killed worker reads again.
     pub part_mib: Option<u64>,
+    /// `AWS_LAMBDA_FUNCTION_MEMORY_SIZE`: mebibytes that the function has.
+    pub memory_mib: Option<u64>,
     /// Whether an endpoint of S3 is named, so that buckets are addressed by path.
     pub own_s3_endpoint: bool,
     /// The name of the function, the dimension of its metrics.
@@ -70,6 +72,7 @@ impl Settings {
             secrets_prefix: value("SNOWFERRY_SECRETS_PREFIX")
                 .unwrap_or_else(|| SECRETS_PREFIX.to_owned()),
             part_mib: part_mib.transpose()?,
+            memory_mib: value("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").and_then(|text| text.parse().ok()),
             own_s3_endpoint: s3_endpoint.is_some(),
             function: value("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|| "snowferry".to_owned()),
         })

@@ -29,14 +29,19 @@ pub(super) fn list(root: &Path) -> io::Result<Vec<Listed>> {
             if !root.join(&connection).join(&folder).join("_delta_log").try_exists()? {
                 continue;
             }
-            if folder.contains("~-") {
-                found.push(Listed::LongName(name.clone(), folder));
-            } else if let Some(table) = table_of(&folder) {
-                found.push(Listed::Table(StreamKey { connection: name.clone(), table }));
-            }
+            found.extend(listed(&name, &folder));
         }
     }
     Ok(found)
+}
+
+/// Returns which table a folder is for; `None` when no table made it.
+pub(super) fn listed(connection: &ConnectionName, folder: &str) -> Option<Listed> {
+    let connection = connection.clone();
+    if folder.contains("~-") {
+        return Some(Listed::LongName(connection, folder.to_owned()));
+    }
+    Some(Listed::Table(StreamKey { connection, table: table_of(folder)? }))
 }
 
 /// Returns the names of the folders in a folder; none when it is not there.

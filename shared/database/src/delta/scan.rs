@@ -1,6 +1,7 @@
 //! Reads files of a version as a bounded stream.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
@@ -15,6 +16,26 @@ use crate::{BatchStream, BoxError, DatabaseError};
 /// Batches that are decoded ahead of the reader.
 const AHEAD: usize = 2;
 
+/// Brings the files of a table that is not in a folder of this machine.
+#[cfg_attr(not(feature = "s3"), expect(dead_code, reason = "only a bucket brings files"))]
+pub(super) trait Fetch: std::fmt::Debug + Send + Sync {
+    /// Brings one file by its path in the table; on a thread that may wait. One that is not there
+    /// is an I/O error of the kind `NotFound`.
+    fn fetch(&self, path: &str) -> Result<Brought, BoxError>;
+}
+
+/// A file that was brought; removed when this is dropped.
+#[derive(Debug)]
+pub(super) struct Brought(pub(super) PathBuf);
+
+impl Drop for Brought {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_file(&self.0) {
+            tracing::debug!(%error, "remove a file that was read");
+        }
+    }
+}
+
 /// What is read.
 #[derive(Clone, Debug)]
 pub(super) struct Reading {
@@ -28,6 +49,8 @@ pub(super) struct Reading {
     pub(super) schema: SchemaRef,
     /// The files, in the order in which they are read.
     pub(super) paths: Vec<String>,
+    /// What brings the files; `None` when they are in the folder.
+    pub(super) fetch: Option<Arc<dyn Fetch>>,
 }
 
 impl Reading {
@@ -39,6 +62,7 @@ impl Reading {
             folder: version.folder,
             schema: version.schema,
             paths: version.files.into_iter().map(|file| file.path).collect(),
+            fetch: None,
         }
     }
 
@@ -67,7 +91,11 @@ impl Reading {
         path: &str,
         sender: &mpsc::Sender<Result<RecordBatch, DatabaseError>>,
     ) -> Result<(), BoxError> {
-        let file = ParquetFile::open(&self.folder.join(path))?;
+        let brought = self.fetch.as_ref().map(|files| files.fetch(path)).transpose()?;
+        let file = match &brought {
+            Some(brought) => ParquetFile::open(&brought.0)?,
+            None => ParquetFile::open(&self.folder.join(path))?,
+        };
         for batch in file.batches(&self.schema, None)? {
             if sender.blocking_send(Ok(batch?)).is_err() {
                 return Ok(());

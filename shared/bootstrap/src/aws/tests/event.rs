@@ -65,6 +65,9 @@ fn an_event_that_asks_for_anything_else_is_refused_with_the_field() {
         (json!({ "connection": "acme", "tables": [] }), "`tables` is empty"),
         (json!({ "connection": "acme", "tables": ["A.B"] }), "`A.B` is no table's name"),
         (json!({ "connection": "acme", "tables": ["A.B.C", "A.B.C"] }), "twice"),
+        (json!({ "connection": "acme", "names": [] }), "`names` is empty"),
+        (json!({ "connection": "acme", "names": ["Scores"] }), "`Scores` is no push's name"),
+        (json!({ "connection": "acme", "names": ["a", "a"] }), "twice"),
         (json!({ "connection": "Acme Ltd" }), "understand the event"),
         (json!({ "connection": 7 }), "invalid type: integer"),
         (json!([1]), "invalid type"),
@@ -93,12 +96,19 @@ fn the_shipped_events_are_understood_and_the_schema_names_each_field() {
         let text = std::fs::read_to_string(format!("{folder}/{name}.json")).unwrap();
         serde_json::from_str(&text).unwrap()
     };
-    for name in ["check", "pull-all-tables", "pull-one-table", "pull-whole-table-again"] {
+    for name in [
+        "check",
+        "pull-all-tables",
+        "pull-one-table",
+        "pull-whole-table-again",
+        "push-all",
+        "push-one",
+    ] {
         direct(read(name));
     }
     let schema = read("event.schema");
     let fields: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
-    assert_eq!(fields, ["connection", "mode", "tables"]);
+    assert_eq!(fields, ["connection", "mode", "names", "tables"]);
     for mode in schema["properties"]["mode"]["enum"].as_array().unwrap() {
         direct(json!({ "connection": "acme", "mode": mode }));
     }

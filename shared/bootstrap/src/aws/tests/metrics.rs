@@ -1,10 +1,65 @@
 use serde_json::json;
 use snowferry_model::fault::{Blame, Retry};
+use snowferry_model::push::{
+    ColumnVerdict, PUSH_RUN_VERSION, PushFigures, PushKey, PushName, PushOutcome, PushRunRecord,
+    Verdict,
+};
 use snowferry_model::run::{Figures, Outcome, RUN_VERSION, RunRecord};
 use snowferry_model::state::StreamKey;
 use snowferry_model::time::UnixMillis;
 
-use crate::aws::metrics::line;
+use crate::aws::metrics::{line, push_line};
+
+fn push(outcome: PushOutcome) -> PushRunRecord {
+    PushRunRecord {
+        version: PUSH_RUN_VERSION,
+        run_id: "r1".to_owned(),
+        push: PushKey {
+            connection: "acme".to_owned().try_into().unwrap(),
+            name: PushName::new("scores").unwrap(),
+        },
+        target: "DB.S.T".parse().unwrap(),
+        mode: "append".to_owned(),
+        trigger: "schedule".to_owned(),
+        started_at: UnixMillis(0),
+        ended_at: Some(UnixMillis(1)),
+        outcome,
+        figures: PushFigures { rows_applied: 7, apply_ms: 12, ..PushFigures::default() },
+    }
+}
+
+#[test]
+fn a_push_has_a_line_of_the_same_form() {
+    let run = push(PushOutcome::Applied);
+    let line = push_line("f", &run, Some(UnixMillis(5_000)), UnixMillis(65_000));
+    for metric in line["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().unwrap() {
+        let name = metric["Name"].as_str().unwrap();
+        assert!(line[name].is_number(), "{name}: {line}");
+    }
+    assert_eq!((&line["Rows"], &line["LagSeconds"]), (&json!(7), &json!(60)));
+    assert_eq!((&line["push"], &line["ApplyMs"]), (&json!("scores"), &json!(12)));
+    assert_eq!((&line["FailedRuns"], &line["outcome"]), (&json!(0), &json!("applied")));
+}
+
+#[test]
+fn a_refused_push_is_a_failed_run_with_every_repair() {
+    let verdict = |column: &str, verdict, repair: &str| ColumnVerdict {
+        column: column.to_owned(),
+        ours: "BIGINT".to_owned(),
+        theirs: "NUMBER(2,0)".to_owned(),
+        verdict,
+        reason: "too narrow".to_owned(),
+        repair: Some(repair.to_owned()),
+    };
+    let verdicts = vec![
+        verdict("A", Verdict::Fits, "nothing"),
+        verdict("B", Verdict::Refused, "widen B"),
+        verdict("C", Verdict::Refused, "widen C"),
+    ];
+    let line = push_line("f", &push(PushOutcome::Refused { verdicts }), None, UnixMillis(0));
+    assert_eq!((&line["FailedRuns"], &line["MismatchedRuns"]), (&json!(1), &json!(0)));
+    assert_eq!((&line["code"], &line["repair"]), (&json!("PUSH_REFUSED"), &json!("widen B; widen C")));
+}
 
 fn run(outcome: Outcome) -> RunRecord {
     RunRecord {

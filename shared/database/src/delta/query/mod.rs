@@ -39,7 +39,6 @@ use snowferry_model::export::{
 use snowferry_model::state::StreamKey;
 
 use super::scan::Reading;
-use super::table::Version;
 use super::{DeltaDatabase, store_error};
 use crate::meaning::resolve;
 use crate::{BatchStream, DatabaseError, Description, Export};
@@ -49,10 +48,12 @@ mod exact;
 mod parameters;
 mod provider;
 mod source;
+mod tables;
 mod text;
 
 use provider::Provider;
 use source::PinnedSource;
+use tables::Tables;
 
 /// Rows of one batch.
 const BATCH_ROWS: usize = 8192;
@@ -78,10 +79,10 @@ impl Default for QueryOptions {
     }
 }
 
-/// Queries over the tables of a [`DeltaDatabase`].
+/// Queries over Delta tables, in a folder or in a bucket.
 #[derive(Clone, Debug)]
 pub struct DeltaExport {
-    database: DeltaDatabase,
+    tables: Tables,
     options: QueryOptions,
 }
 
@@ -89,7 +90,14 @@ impl DeltaExport {
     /// Reads the tables of a database.
     #[must_use]
     pub fn new(database: DeltaDatabase, options: QueryOptions) -> Self {
-        Self { database, options }
+        Self { tables: Tables::Folder(database), options }
+    }
+
+    /// Reads the tables of a bucket: their logs for a question, their files for its answer.
+    #[cfg(feature = "s3")]
+    #[must_use]
+    pub fn of_bucket(bucket: super::bucket::BucketDelta, options: QueryOptions) -> Self {
+        Self { tables: Tables::Bucket(bucket), options }
     }
 
     /// Plans a query over these versions, or over the newest where `pinned` is `None`.
@@ -99,13 +107,14 @@ impl DeltaExport {
         pinned: Option<&[PinnedTable]>,
     ) -> Result<Planned, DatabaseError> {
         let statement = text::parse(&sql_of(&query.source))?;
+        let names = text::tables(&statement)?;
         let streams: Vec<StreamKey> = match pinned {
             Some(pinned) => pinned.iter().map(|table| table.stream.clone()).collect(),
-            None => self.database.streams().await?,
+            None => self.tables.streams(tables::connections(&names, query).as_ref()).await?,
         };
         let mut opened: BTreeMap<StreamKey, Opened> = BTreeMap::new();
         let mut tables: HashMap<_, Arc<dyn TableProvider>> = HashMap::new();
-        for name in text::tables(&statement)? {
+        for name in names {
             let stream = resolve(&text::parts(&name), &streams, query.connection.as_ref())?;
             if !opened.contains_key(stream) {
                 let pinned = pinned.into_iter().flatten().find(|table| table.stream == *stream);
@@ -134,14 +143,14 @@ impl DeltaExport {
         stream: &StreamKey,
         pinned: Option<&PinnedTable>,
     ) -> Result<Opened, DatabaseError> {
-        let (table, folder) = (stream.to_string(), self.database.folder(stream));
+        let table = stream.to_string();
         let number = pinned.map(|pinned| pinned.table_version);
         let gone = |number: u64| DatabaseError::SnapshotGone {
             table: table.clone(),
             table_version: number,
             source: "another table is in its place, or none".into(),
         };
-        let Some(version) = Version::open_at(&table, &folder, number).await? else {
+        let Some((version, fetch)) = self.tables.open(stream, number).await? else {
             return Err(match number {
                 Some(number) => gone(number),
                 None => store_error("read", &table, "the table was removed meanwhile"),
@@ -161,6 +170,7 @@ impl DeltaExport {
         let rows = version.files.iter().map(|file| file.rows_told).sum();
         let mut reading = Reading::whole(version);
         reading.paths.sort();
+        reading.fetch = fetch;
         Ok(Opened { pinned, source: Arc::new(PinnedSource { reading, rows }) })
     }
 
@@ -217,7 +227,7 @@ struct Opened {
 #[async_trait]
 impl Export for DeltaExport {
     async fn tables(&self) -> Result<Vec<StreamKey>, DatabaseError> {
-        self.database.streams().await
+        self.tables.streams(None).await
     }
 
     async fn describe(&self, query: &ExportQuery) -> Result<Description, DatabaseError> {

@@ -12,6 +12,8 @@
 //! the table and the ledger are at n. A commit whose answer was lost is read back: its text is
 //! its own.
 //!
+//! Queries read a version's files one by one ([`reading`]).
+//!
 //! Gaps: an upsert needs disk for the files whose keys the manifest's may meet; parts pass through
 //! this machine instead of being copied inside S3.
 
@@ -31,6 +33,9 @@ use snowferry_model::slice::Apply;
 use snowferry_model::state::{LedgerPosition, StreamKey};
 use tempfile::TempDir;
 
+#[cfg(feature = "query")]
+mod reading;
+
 use super::statistics::{self, Range};
 use super::table::TableFile;
 use super::{DeltaDatabase, DeltaOptions, MAX_ATTEMPTS, store_error};
@@ -44,6 +49,9 @@ const LOG: &str = "_delta_log";
 
 /// What the names of work folders begin with, in the folder for temporary files.
 const WORK_PREFIX: &str = "snowferry-lake-";
+
+/// How the names of checkpoints end, after the twenty digits of their version.
+const CHECKPOINT: &str = ".checkpoint.parquet";
 
 /// The object that names the newest checkpoint.
 const LAST_CHECKPOINT: &str = "_last_checkpoint";
@@ -71,11 +79,26 @@ pub fn remove_leftovers() {
     }
 }
 
+/// Where a table lies in the bucket, and how messages name it.
+#[derive(Clone, Debug)]
+struct Place {
+    table: String,
+    /// Ends with a slash.
+    prefix: String,
+}
+
+impl Place {
+    fn key(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+}
+
 /// A folder that mirrors what is needed of one table.
 struct Mirror {
     /// Removes the folder when it is dropped.
     _folder: TempDir,
     local: DeltaDatabase,
+    place: Place,
     table: PathBuf,
     /// The files of the log that were in the bucket.
     log: BTreeSet<String>,
@@ -94,76 +117,112 @@ impl BucketDelta {
     /// Returns the address of a table, as readers of Delta tables take it.
     #[must_use]
     pub fn location(&self, stream: &StreamKey) -> String {
-        format!("s3://{}/{}", self.bucket, self.key(stream, "").trim_end_matches('/'))
+        format!("s3://{}/{}", self.bucket, self.place(stream).prefix.trim_end_matches('/'))
     }
 
-    fn key(&self, stream: &StreamKey, name: &str) -> String {
-        let table = super::folder_name(stream);
-        format!("{}{}/{table}/{name}", self.prefix, stream.connection)
+    /// Returns where a table lies.
+    fn place(&self, stream: &StreamKey) -> Place {
+        let folder = super::folder_name(stream);
+        let prefix = format!("{}{}/{folder}/", self.prefix, stream.connection);
+        Place { table: stream.to_string(), prefix }
     }
 
     /// Brings the log of a table into a new folder.
     async fn mirror(&self, stream: &StreamKey) -> Result<Mirror, DatabaseError> {
-        let table = stream.to_string();
-        let failed = |source: std::io::Error| store_error("open", &table, source);
-        let folder = TempDir::with_prefix(WORK_PREFIX).map_err(failed)?;
+        let place = self.place(stream);
+        let folder = work_folder(&place.table)?;
         let local = DeltaDatabase::open_with(folder.path(), self.options)?;
-        let place = local.folder(stream);
-        let all = self.list(stream, &format!("{LOG}/")).await?;
-        let mut since = 0;
-        if all.contains(LAST_CHECKPOINT)
-            && let Some(hint) = self.get(stream, &format!("{LOG}/{LAST_CHECKPOINT}")).await?
+        let table = local.folder(stream);
+        let log = self.bring_log(&place, &table, None).await?;
+        Ok(Mirror { _folder: folder, local, place, table, log })
+    }
+
+    /// Brings the log of a table into a folder, from its last checkpoint on, and returns the names
+    /// of all its files. Up to a version by its number, if that is wanted.
+    async fn bring_log(
+        &self,
+        place: &Place,
+        folder: &Path,
+        up_to: Option<u64>,
+    ) -> Result<BTreeSet<String>, DatabaseError> {
+        let failed = |source: std::io::Error| store_error("open", &place.table, source);
+        let all = self.list(place, &format!("{LOG}/")).await?;
+        let since = match up_to {
+            // What the newest checkpoint is called helps only who wants the newest version.
+            Some(number) => all
+                .iter()
+                .filter_map(|name| name.strip_suffix(CHECKPOINT)?.parse().ok())
+                .filter(|version: &u64| *version <= number)
+                .max()
+                .unwrap_or(0),
+            None => self.last_checkpoint(place, &all).await?,
+        };
+        if !all.is_empty() {
+            tokio::fs::create_dir_all(folder.join(LOG)).await.map_err(failed)?;
+        }
+        let needed = |name: &&String| match (version_of(name), up_to) {
+            (Some(version), Some(number)) => (since..=number).contains(&version),
+            (Some(version), None) => version >= since,
+            (None, up_to) => up_to.is_none(),
+        };
+        for name in all.iter().filter(needed) {
+            let body = self.get(place, &format!("{LOG}/{name}")).await?;
+            let body =
+                body.ok_or_else(|| store_error("open", &place.table, "its log is being cleaned"))?;
+            tokio::fs::write(folder.join(LOG).join(name), body).await.map_err(failed)?;
+        }
+        Ok(all)
+    }
+
+    /// Returns the version of the newest checkpoint; 0 when there is none.
+    async fn last_checkpoint(
+        &self,
+        place: &Place,
+        log: &BTreeSet<String>,
+    ) -> Result<u64, DatabaseError> {
+        if log.contains(LAST_CHECKPOINT)
+            && let Some(hint) = self.get(place, &format!("{LOG}/{LAST_CHECKPOINT}")).await?
         {
             let hint: Checkpoint = serde_json::from_slice(&hint)
-                .map_err(|error| store_error("open", &table, error))?;
-            since = hint.version;
+                .map_err(|error| store_error("open", &place.table, error))?;
+            return Ok(hint.version);
         }
-        if !all.is_empty() {
-            tokio::fs::create_dir_all(place.join(LOG)).await.map_err(failed)?;
-        }
-        let needed = |name: &&String| version_of(name).is_none_or(|version| version >= since);
-        for name in all.iter().filter(needed) {
-            let body = self.get(stream, &format!("{LOG}/{name}")).await?;
-            let body =
-                body.ok_or_else(|| store_error("open", &table, "its log is being cleaned"))?;
-            tokio::fs::write(place.join(LOG).join(name), body).await.map_err(failed)?;
-        }
-        Ok(Mirror { _folder: folder, local, table: place, log: all })
+        Ok(0)
     }
 
     /// Brings data files into the mirror.
-    async fn bring(
-        &self,
-        stream: &StreamKey,
-        mirror: &Mirror,
-        files: &[TableFile],
-    ) -> Result<(), DatabaseError> {
-        let table = stream.to_string();
+    async fn bring(&self, mirror: &Mirror, files: &[TableFile]) -> Result<(), DatabaseError> {
+        let table = &mirror.place.table;
         for file in files {
-            let missing = || store_error("read", &table, format!("{} is missing", file.path));
-            let target = mirror.table.join(&file.path);
-            let name = self.key(stream, &file.path);
-            let read = self.client.get_object().bucket(&self.bucket).key(name);
-            let found = match read.send().await {
-                Ok(found) => found,
-                Err(error) if error.code() == Some("NoSuchKey") => return Err(missing()),
-                Err(error) => return Err(store_error("read", &table, told(error))),
-            };
-            let mut body = found.body.into_async_read();
-            let written = async {
-                let mut to = tokio::fs::File::create(&target).await?;
-                tokio::io::copy(&mut body, &mut to).await?;
-                tokio::io::AsyncWriteExt::flush(&mut to).await
-            };
-            written.await.map_err(|error| store_error("read", &table, error))?;
+            let to = mirror.table.join(&file.path);
+            let brought = self.bring_file(&mirror.place, &file.path, &to).await;
+            brought.map_err(|error| store_error("read", table, error))?;
         }
         Ok(())
     }
 
+    /// Brings one data file; one that is not there is an error of the kind `NotFound`.
+    async fn bring_file(&self, place: &Place, name: &str, to: &Path) -> Result<(), BoxError> {
+        let read = self.client.get_object().bucket(&self.bucket).key(place.key(name));
+        let found = match read.send().await {
+            Ok(found) => found,
+            Err(error) if error.code() == Some("NoSuchKey") => {
+                let reason = format!("{name} is missing");
+                return Err(std::io::Error::new(std::io::ErrorKind::NotFound, reason).into());
+            }
+            Err(error) => return Err(told(error)),
+        };
+        let mut body = found.body.into_async_read();
+        let mut to = tokio::fs::File::create(to).await?;
+        tokio::io::copy(&mut body, &mut to).await?;
+        tokio::io::AsyncWriteExt::flush(&mut to).await?;
+        Ok(())
+    }
+
     /// Puts what a load wrote; `false` when another commit came first.
-    async fn publish(&self, stream: &StreamKey, mirror: &Mirror) -> Result<bool, DatabaseError> {
-        let table = stream.to_string();
-        let failed = |error: BoxError| store_error("write into", &table, error);
+    async fn publish(&self, mirror: &Mirror) -> Result<bool, DatabaseError> {
+        let place = &mirror.place;
+        let failed = |error: BoxError| store_error("write into", &place.table, error);
         let written = log_files(&mirror.table.join(LOG)).map_err(|error| failed(error.into()))?;
         let fresh: Vec<&String> =
             written.iter().filter(|name| !mirror.log.contains(*name)).collect();
@@ -171,16 +230,16 @@ impl BucketDelta {
             let path = mirror.table.join(LOG).join(name);
             let body = tokio::fs::read(path).await.map_err(|error| failed(error.into()))?;
             for file in added(&body).map_err(|error| failed(error.into()))? {
-                self.put_file(stream, &file, &mirror.table.join(&file)).await?;
+                self.put_file(place, &file, &mirror.table.join(&file)).await?;
             }
-            if !self.put_once(stream, &format!("{LOG}/{name}"), body.into()).await? {
+            if !self.put_once(place, &format!("{LOG}/{name}"), body.into()).await? {
                 return Ok(false);
             }
         }
         // Checkpoints only make reading cheaper: readers do without.
         for name in fresh.iter().filter(|name| !name.ends_with(".json")) {
             let name = format!("{LOG}/{name}");
-            if let Err(error) = self.put_file(stream, &name, &mirror.table.join(&name)).await {
+            if let Err(error) = self.put_file(place, &name, &mirror.table.join(&name)).await {
                 tracing::debug!(%error, "a checkpoint is not put");
             }
         }
@@ -188,27 +247,22 @@ impl BucketDelta {
     }
 
     /// Puts an object that nobody else writes.
-    async fn put_file(
-        &self,
-        stream: &StreamKey,
-        name: &str,
-        path: &Path,
-    ) -> Result<(), DatabaseError> {
-        let table = stream.to_string();
+    async fn put_file(&self, place: &Place, name: &str, path: &Path) -> Result<(), DatabaseError> {
+        let table = &place.table;
         let body = ByteStream::from_path(path).await;
-        let body = body.map_err(|error| store_error("write into", &table, error))?;
-        let put = self.client.put_object().bucket(&self.bucket).key(self.key(stream, name));
+        let body = body.map_err(|error| store_error("write into", table, error))?;
+        let put = self.client.put_object().bucket(&self.bucket).key(place.key(name));
         put.body(body)
             .send()
             .await
-            .map_err(|error| store_error("write into", &table, told(error)))?;
+            .map_err(|error| store_error("write into", table, told(error)))?;
         Ok(())
     }
 
     /// Puts an object unless there is one; `false` when there is another.
     async fn put_once(
         &self,
-        stream: &StreamKey,
+        place: &Place,
         name: &str,
         body: Bytes,
     ) -> Result<bool, DatabaseError> {
@@ -216,47 +270,42 @@ impl BucketDelta {
             .client
             .put_object()
             .bucket(&self.bucket)
-            .key(self.key(stream, name))
+            .key(place.key(name))
             .if_none_match("*")
             .body(ByteStream::from(body.clone()));
         let Err(error) = put.send().await else { return Ok(true) };
-        let table = stream.to_string();
+        let table = &place.table;
         let refused = matches!(&error, SdkError::ServiceError(answer)
             if (400..500).contains(&answer.raw().status().as_u16()));
         let source = told(error);
         // An answer may have been lost before the retry that was refused: our own commit is there.
-        match self.get(stream, name).await {
+        match self.get(place, name).await {
             Ok(Some(found)) => Ok(found == body),
-            Ok(None) if refused => Err(store_error("load", &table, source)),
-            _ => Err(DatabaseError::Unknown { table, source }),
+            Ok(None) if refused => Err(store_error("load", table, source)),
+            _ => Err(DatabaseError::Unknown { table: table.clone(), source }),
         }
     }
 
-    async fn get(&self, stream: &StreamKey, name: &str) -> Result<Option<Bytes>, DatabaseError> {
-        let table = stream.to_string();
-        let read = self.client.get_object().bucket(&self.bucket).key(self.key(stream, name));
+    async fn get(&self, place: &Place, name: &str) -> Result<Option<Bytes>, DatabaseError> {
+        let table = &place.table;
+        let read = self.client.get_object().bucket(&self.bucket).key(place.key(name));
         let found = match read.send().await {
             Ok(found) => found,
             Err(error) if error.code() == Some("NoSuchKey") => return Ok(None),
-            Err(error) => return Err(store_error("read", &table, told(error))),
+            Err(error) => return Err(store_error("read", table, told(error))),
         };
         let body = found.body.collect().await;
-        Ok(Some(body.map_err(|error| store_error("read", &table, error))?.into_bytes()))
+        Ok(Some(body.map_err(|error| store_error("read", table, error))?.into_bytes()))
     }
 
     /// Lists the names right below a folder of a table.
-    async fn list(
-        &self,
-        stream: &StreamKey,
-        folder: &str,
-    ) -> Result<BTreeSet<String>, DatabaseError> {
-        let prefix = self.key(stream, folder);
+    async fn list(&self, place: &Place, folder: &str) -> Result<BTreeSet<String>, DatabaseError> {
+        let prefix = place.key(folder);
         let list = self.client.list_objects_v2().bucket(&self.bucket).prefix(&prefix);
         let mut pages = list.into_paginator().send();
         let mut names = BTreeSet::new();
         while let Some(page) = pages.next().await {
-            let page =
-                page.map_err(|error| store_error("open", &stream.to_string(), told(error)))?;
+            let page = page.map_err(|error| store_error("open", &place.table, told(error)))?;
             let found =
                 page.contents.unwrap_or_default().into_iter().filter_map(|object| object.key);
             let below = found.filter_map(|key| key.strip_prefix(&prefix).map(str::to_owned));
@@ -299,9 +348,9 @@ impl Database for BucketDelta {
         for _ in 0..MAX_ATTEMPTS {
             let mirror = self.mirror(request.stream).await?;
             let needed = self.needed(request, &mirror).await?;
-            self.bring(request.stream, &mirror, &needed).await?;
+            self.bring(&mirror, &needed).await?;
             let loaded = mirror.local.load(request, parts).await?;
-            if loaded == Loaded::Already || self.publish(request.stream, &mirror).await? {
+            if loaded == Loaded::Already || self.publish(&mirror).await? {
                 return Ok(loaded);
             }
         }
@@ -318,7 +367,7 @@ impl Database for BucketDelta {
     async fn scan(&self, stream: &StreamKey) -> Result<BatchStream, DatabaseError> {
         let mirror = self.mirror(stream).await?;
         if let Some(version) = mirror.local.version(stream).await? {
-            self.bring(stream, &mirror, &version.files).await?;
+            self.bring(&mirror, &version.files).await?;
         }
         let batches = mirror.local.scan(stream).await?;
         // The folder lives as long as somebody reads from it.
@@ -328,6 +377,11 @@ impl Database for BucketDelta {
             batch
         })))
     }
+}
+
+/// Makes a folder of its own for some work.
+fn work_folder(table: &str) -> Result<TempDir, DatabaseError> {
+    TempDir::with_prefix(WORK_PREFIX).map_err(|error| store_error("open", table, error))
 }
 
 /// What `_last_checkpoint` says, as far as it is needed.
