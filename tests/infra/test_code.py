@@ -34,6 +34,7 @@ NEEDS = {
     "create_secret": "secretsmanager:CreateSecret",
     "describe_secret": "secretsmanager:DescribeSecret",
     "delete_secret": "secretsmanager:DeleteSecret",
+    "restore_secret": "secretsmanager:RestoreSecret",
     "create_schedule": "scheduler:CreateSchedule",
     "update_schedule": "scheduler:UpdateSchedule",
     "get_schedule": "scheduler:GetSchedule",

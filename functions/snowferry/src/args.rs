@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 use snowferry_bootstrap::home::{DEFAULT_HOME, Home};
 
 use crate::commands::{
-    check, compare, demo, discover, emulator, init, keygen, maintain, plan, pull, push, query,
-    reset, runs, setup_sql, state, status,
+    apply, check, compare, control, demo, discover, emulator, init, keygen, maintain, plan, pull,
+    push, query, reset, runs, setup_sql, state, status,
 };
 
 const ABOUT: &str = "Moves tables between customers' Snowflake accounts and your own database";
@@ -115,6 +115,14 @@ pub(crate) enum Command {
     Plan(plan::PlanArgs),
     /// Write the rows of queries into the customer's tables
     Push(push::PushArgs),
+    /// Store a connection with its schedules in a stack on AWS
+    Apply(apply::ApplyArgs),
+    /// Keep the runs of a connection from starting
+    Pause(control::ControlArgs),
+    /// Let the runs of a paused connection start again
+    Resume(control::ControlArgs),
+    /// End a connection, and tell what stays of it
+    Close(control::CloseArgs),
     /// Show how far each table is synced, and what that promises
     Status(status::StatusArgs),
     /// Ask the pulled tables in SQL

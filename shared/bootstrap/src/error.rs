@@ -120,6 +120,13 @@ pub enum BootstrapError {
         /// `paused` or `closed`.
         status: String,
     },
+    /// Somebody else stored the connection meanwhile.
+    #[cfg(feature = "aws")]
+    #[error("the connection `{name}` was changed since it was compared; it was left as it is")]
+    Changed {
+        /// The connection.
+        name: String,
+    },
     /// A run has had more invocations than any run should need.
     #[cfg(feature = "aws")]
     #[error("run {run_id} was handed on {hops} times and is not done")]
@@ -206,6 +213,8 @@ impl Fault for BootstrapError {
             #[cfg(feature = "aws")]
             Self::Paused { .. } => "CONNECTION_PAUSED",
             #[cfg(feature = "aws")]
+            Self::Changed { .. } => "CONNECTION_CHANGED",
+            #[cfg(feature = "aws")]
             Self::Hops { .. } => "RUN_ENDLESS",
             #[cfg(feature = "aws")]
             Self::Cloud { .. } => "AWS_UNAVAILABLE",
@@ -239,9 +248,15 @@ impl Fault for BootstrapError {
                 Some("see infra/events/event.schema.json for what an event may say".to_owned())
             }
             #[cfg(feature = "aws")]
+            Self::Paused { connection, status } if status == "closed" => {
+                Some(format!("`snowferry apply connections/{connection}.yaml` opens it again"))
+            }
+            #[cfg(feature = "aws")]
             Self::Paused { connection, .. } => {
                 Some(format!("`snowferry resume {connection}` lets runs start again"))
             }
+            #[cfg(feature = "aws")]
+            Self::Changed { .. } => Some("look at the difference again, then apply".to_owned()),
             #[cfg(feature = "aws")]
             Self::Hops { .. } => Some(
                 "look at its parts in `runs`; start it again, or raise the function's time or memory"
@@ -249,7 +264,7 @@ impl Fault for BootstrapError {
             ),
             #[cfg(feature = "aws")]
             Self::Cloud { .. } => {
-                Some("check the function's role and the names in its environment".to_owned())
+                Some("check that the role may do this, and the names of the stack".to_owned())
             }
             Self::ReadConnection { .. } => {
                 Some("check that the file may be read and is UTF-8 text".to_owned())

@@ -8,6 +8,7 @@
 //! - `aws` (feature): functions that take an event, and everything they touch.
 //! - [`home`]: where things are kept on this machine.
 //! - [`app`]: client, stores and database of a connection.
+//! - [`pause`]: whether a connection of this machine rests.
 //! - [`push`]: the same of pushes, and the statements that let them write.
 //! - [`check`]: every prerequisite of a connection, all failures at once.
 //! - [`account`]: a customer's account as check and discovery see it.
@@ -30,6 +31,7 @@ pub mod config;
 pub mod error;
 pub mod home;
 pub mod keys;
+pub mod pause;
 pub mod push;
 pub mod secrets;
 pub mod setup;

@@ -63,6 +63,17 @@ pub struct Function {
     output: Arc<Mutex<Vec<String>>>,
     starts: AtomicU32,
     invocations: AtomicU32,
+    figures: Mutex<Figures>,
+}
+
+/// What the processes of a function have cost.
+#[derive(Clone, Debug, Default)]
+pub struct Figures {
+    /// From the start of each process until it asked for its first event.
+    pub start_times: Vec<Duration>,
+    /// The most memory that a process had at the end of an invocation, in KiB; 0 where the system
+    /// does not tell.
+    pub peak_memory_kib: u64,
 }
 
 impl Function {
@@ -75,6 +86,7 @@ impl Function {
             output: Arc::default(),
             starts: AtomicU32::new(0),
             invocations: AtomicU32::new(0),
+            figures: Mutex::default(),
         }
     }
 
@@ -117,6 +129,12 @@ impl Function {
         Ok(answers)
     }
 
+    /// Returns its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.options.name
+    }
+
     /// Returns the lines that its processes wrote to standard output.
     #[must_use]
     pub fn output(&self) -> Vec<String> {
@@ -131,6 +149,11 @@ impl Function {
     /// Returns how often it was invoked.
     pub fn invocations(&self) -> u32 {
         self.invocations.load(Ordering::Relaxed)
+    }
+
+    /// Returns what its processes have cost so far.
+    pub fn figures(&self) -> Figures {
+        self.figures.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     async fn invoke_within(
@@ -148,6 +171,11 @@ impl Function {
             }
         };
         let answer = sandbox.invoke(event, self.options.timeout, kill_after).await;
+        {
+            let mut figures = self.figures.lock().unwrap_or_else(PoisonError::into_inner);
+            figures.start_times.extend(sandbox.start_time());
+            figures.peak_memory_kib = figures.peak_memory_kib.max(sandbox.peak_memory_kib());
+        }
         if matches!(answer, Answer::Done(_) | Answer::Failed(_)) {
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(sandbox);
         }

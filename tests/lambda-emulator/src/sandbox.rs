@@ -48,6 +48,11 @@ pub struct Sandbox {
     jobs: mpsc::Sender<Job>,
     ready: mpsc::Receiver<()>,
     server: JoinHandle<()>,
+    started: tokio::time::Instant,
+    /// How long the process took to ask for its first event; told once.
+    start_time: Option<Duration>,
+    is_warm: bool,
+    peak_memory_kib: u64,
 }
 
 impl std::fmt::Debug for Job {
@@ -82,6 +87,7 @@ impl Sandbox {
             // It fails with the machine only; the process then ends by itself.
             let _ = axum::serve(listener, router).await;
         });
+        let started = tokio::time::Instant::now();
         let mut child = Command::new(&options.binary)
             .env_clear()
             .envs(&options.environment)
@@ -105,7 +111,16 @@ impl Sandbox {
                 }
             });
         }
-        Ok(Self { child, jobs, ready: asks, server })
+        Ok(Self {
+            child,
+            jobs,
+            ready: asks,
+            server,
+            started,
+            start_time: None,
+            is_warm: false,
+            peak_memory_kib: 0,
+        })
     }
 
     /// Thaws the process, gives it an event and waits for the end. The process is frozen again
@@ -127,6 +142,10 @@ impl Sandbox {
             let _ = self.child.kill().await;
             return Answer::Exited;
         };
+        if !self.is_warm {
+            self.is_warm = true;
+            self.start_time = Some(self.started.elapsed());
+        }
         signal("CONT", pid).await;
         let (done, ended) = oneshot::channel();
         let id = format!("request-{}", INVOCATIONS.fetch_add(1, Ordering::Relaxed));
@@ -143,11 +162,31 @@ impl Sandbox {
             () = tokio::time::sleep(timeout) => Answer::TimedOut,
             () = at(kill_at) => Answer::Killed,
         };
+        self.peak_memory_kib = peak_memory_kib(pid).unwrap_or(self.peak_memory_kib);
         if matches!(answer, Answer::TimedOut | Answer::Killed) {
             let _ = self.child.kill().await;
         }
         answer
     }
+}
+
+impl Sandbox {
+    /// Returns how long the process took to ask for its first event, the first time it is asked.
+    pub(crate) fn start_time(&mut self) -> Option<Duration> {
+        self.start_time.take()
+    }
+
+    /// Returns the most memory that the process had.
+    pub(crate) fn peak_memory_kib(&self) -> u64 {
+        self.peak_memory_kib
+    }
+}
+
+/// Reads the most memory that a process has had; `None` where the system does not tell.
+fn peak_memory_kib(pid: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
 impl Drop for Sandbox {

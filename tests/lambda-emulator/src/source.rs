@@ -12,13 +12,16 @@ use crate::{Answer, BoxError, Function};
 /// How long an idle worker waits before it asks the queue again.
 const IDLE: Duration = Duration::from_millis(20);
 
-/// What becomes of the deliveries beyond the usual.
+/// What becomes of the deliveries beyond the usual, and who watches them.
 pub trait Mischief: Send + Sync {
     /// Returns after what time the process that works on this delivery is killed, if it is.
     fn kill_after(&self, delivery: &Delivery) -> Option<Duration>;
 
     /// Returns whether a delivery is made a second time, at the same time.
     fn doubles(&self, delivery: &Delivery) -> bool;
+
+    /// Is told that the worker of this delivery has ended, however it did.
+    fn ended(&self, delivery: &Delivery);
 }
 
 /// No mischief.
@@ -33,6 +36,8 @@ impl Mischief for Peace {
     fn doubles(&self, _delivery: &Delivery) -> bool {
         false
     }
+
+    fn ended(&self, _delivery: &Delivery) {}
 }
 
 /// Works a queue off with some workers until it is empty, and returns how each invocation ended.
@@ -81,10 +86,11 @@ pub async fn drain(
         };
         let Some(Ok((delivery, answer))) = ended else { continue };
         let answer = answer?;
-        if let Some(delivery) = delivery
-            && is_worked_off(&answer)
-        {
-            queue.delete(delivery.receipt);
+        if let Some(delivery) = delivery {
+            mischief.ended(&delivery);
+            if is_worked_off(&answer) {
+                queue.delete(delivery.receipt);
+            }
         }
         answers.push(answer);
     }

@@ -1,7 +1,9 @@
 //! The commands, a file each.
 
+pub(crate) mod apply;
 pub(crate) mod check;
 pub(crate) mod compare;
+pub(crate) mod control;
 pub(crate) mod demo;
 pub(crate) mod discover;
 pub(crate) mod emulator;
@@ -42,6 +44,10 @@ pub(crate) async fn run(cli: Cli) -> Result<Done, Failure> {
         Command::Pull(args) => Box::pin(pull::run(global, args)).await,
         Command::Plan(args) => Box::pin(plan::run(global, args)).await,
         Command::Push(args) => Box::pin(push::run(global, args)).await,
+        Command::Apply(args) => Box::pin(apply::run(global, args)).await,
+        Command::Pause(args) => Box::pin(control::pause(global, args)).await,
+        Command::Resume(args) => Box::pin(control::resume(global, args)).await,
+        Command::Close(args) => Box::pin(control::close(global, args)).await,
         Command::Status(args) => Box::pin(status::run(global, args)).await,
         Command::Query(args) => Box::pin(query::run(global, args)).await,
         Command::Compare(args) => Box::pin(compare::run(global, args)).await,

@@ -12,6 +12,7 @@ use snowferry_model::names::TableName;
 use snowferry_model::state::StreamKey;
 use snowferry_pull::{Clock, Limits, Mode, Ports, RunContext, TableJob, pull_table};
 
+use super::control::rests;
 use super::maintain;
 use crate::args::Global;
 use crate::failure::{Done, Failure};
@@ -91,6 +92,9 @@ pub(crate) async fn run(global: &Global, args: PullArgs) -> Result<Done, Failure
     let app = App::new(global.home());
     let connection = app.connection(&args.name)?;
     let jobs = select(&connection, &args.tables, args.mode)?;
+    if rests(global, &app, &connection.name)? {
+        return Ok(Done::All);
+    }
     let watcher = watcher(global.json);
     let ports = app.ports(&connection, Arc::clone(&watcher) as Arc<_>)?;
     let context = context(&connection, &args.trigger);

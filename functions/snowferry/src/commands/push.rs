@@ -10,6 +10,7 @@ use snowferry_bootstrap::config::Connection;
 use snowferry_model::push::PushName;
 use snowferry_push::{Limits, Ports, PushContext, PushJob, push_table, target_lease};
 
+use super::control::rests;
 use crate::args::Global;
 use crate::failure::{Done, Failure};
 use crate::interrupt::asked_to_stop;
@@ -60,6 +61,9 @@ pub(crate) async fn run(global: &Global, args: PushArgs) -> Result<Done, Failure
     let app = App::new(global.home());
     let connection = app.connection(&args.name)?;
     let jobs = select(&connection, &args.pushes)?;
+    if rests(global, &app, &connection.name)? {
+        return Ok(Done::All);
+    }
     let watcher = watcher(global.json);
     let ports = app.push_ports(&connection, Arc::clone(&watcher) as Arc<_>)?;
     let context = context(&args.trigger, args.run_id);

@@ -4,6 +4,7 @@
 //! ```text
 //! pk                  sk           attributes
 //! connection#{name}   document     body (YAML), version, status: active | paused | closed
+//! connection#{name}   document-vN  an earlier body, by its version
 //! connection#{name}   done#{task}  what a message asked for and is done; expires
 //! ```
 
@@ -34,6 +35,38 @@ pub enum Status {
     Closed,
 }
 
+impl Status {
+    /// Returns the status as it is stored.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Paused => "paused",
+            Self::Closed => "closed",
+        }
+    }
+
+    /// What is not understood runs nothing.
+    fn of(word: Option<&str>) -> Self {
+        match word {
+            Some("active") => Self::Active,
+            Some("paused") => Self::Paused,
+            _ => Self::Closed,
+        }
+    }
+}
+
+/// A connection as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredConnection {
+    /// The text of its file.
+    pub body: String,
+    /// Counts the texts.
+    pub version: u64,
+    /// Whether its runs may start.
+    pub status: Status,
+}
+
 /// The table, as far as connections and messages are concerned.
 #[derive(Clone, Debug)]
 pub struct Documents {
@@ -48,31 +81,106 @@ impl Documents {
         Self { client, table: table.into() }
     }
 
-    /// Stores the text of a connection file and returns its version.
+    /// Stores the text of a connection file in the place of what was read, and returns its version.
+    /// A paused connection stays paused, a closed one is opened.
     ///
     /// # Errors
     /// [`BootstrapError::Config`] for a text that is no connection of that name;
+    /// [`BootstrapError::Changed`] when another text was stored meanwhile;
     /// [`BootstrapError::Cloud`].
-    pub async fn put(&self, name: &ConnectionName, text: &str) -> Result<u64, BootstrapError> {
+    pub async fn replace(
+        &self,
+        name: &ConnectionName,
+        stored: Option<&StoredConnection>,
+        text: &str,
+    ) -> Result<u64, BootstrapError> {
         config::parse(&place(name), text)?;
-        let stored = self
+        if let Some(stored) = stored {
+            self.keep_version(name, stored).await?;
+        }
+        let version = stored.map_or(0, |stored| stored.version).saturating_add(1);
+        let status = match stored.map(|stored| stored.status) {
+            Some(Status::Paused) => Status::Paused,
+            _ => Status::Active,
+        };
+        let update = self
             .client
             .update_item()
             .table_name(&self.table)
             .key("pk", partition(name))
             .key("sk", AttributeValue::S(DOCUMENT.to_owned()))
-            .update_expression("SET body = :body, #status = :active ADD version :one")
+            .update_expression("SET body = :body, #status = :status, version = :version")
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":body", AttributeValue::S(text.to_owned()))
-            .expression_attribute_values(":active", AttributeValue::S("active".to_owned()))
-            .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
-            .return_values(aws_sdk_dynamodb::types::ReturnValue::UpdatedNew)
+            .expression_attribute_values(":status", AttributeValue::S(status.word().to_owned()))
+            .expression_attribute_values(":version", AttributeValue::N(version.to_string()));
+        let update = match stored {
+            None => update.condition_expression("attribute_not_exists(pk)"),
+            Some(stored) => {
+                update.condition_expression("version = :before").expression_attribute_values(
+                    ":before",
+                    AttributeValue::N(stored.version.to_string()),
+                )
+            }
+        };
+        let Err(error) = update.send().await else { return Ok(version) };
+        // An answer may have been lost before a retry that was refused: ours may be there.
+        match self.stored(name).await? {
+            Some(now) if now.version == version && now.body == text => Ok(version),
+            _ if is_refused(&error) => Err(BootstrapError::Changed { name: name.to_string() }),
+            _ => Err(cloud(format!("store the connection {name}"), error)),
+        }
+    }
+
+    /// Keeps a text that is about to be replaced, by its version. All writers of one version write
+    /// the same.
+    async fn keep_version(
+        &self,
+        name: &ConnectionName,
+        stored: &StoredConnection,
+    ) -> Result<(), BootstrapError> {
+        let sk = format!("{DOCUMENT}-v{:08}", stored.version);
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .item("pk", partition(name))
+            .item("sk", AttributeValue::S(sk))
+            .item("body", AttributeValue::S(stored.body.clone()))
+            .item("version", AttributeValue::N(stored.version.to_string()));
+        let step = || format!("keep version {} of the connection {name}", stored.version);
+        put.send().await.map_err(|error| cloud(step(), error))?;
+        Ok(())
+    }
+
+    /// Reads what is stored of a connection, whatever its status; `None` when there is nothing.
+    ///
+    /// # Errors
+    /// [`BootstrapError::Cloud`].
+    pub async fn stored(
+        &self,
+        name: &ConnectionName,
+    ) -> Result<Option<StoredConnection>, BootstrapError> {
+        let read = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key("pk", partition(name))
+            .key("sk", AttributeValue::S(DOCUMENT.to_owned()))
+            .consistent_read(true);
+        let found = read
             .send()
             .await
-            .map_err(|error| cloud(format!("store the connection {name}"), error))?;
-        let version =
-            stored.attributes.and_then(|item| item.get("version")?.as_n().ok()?.parse().ok());
-        Ok(version.unwrap_or_default())
+            .map_err(|error| cloud(format!("read the connection {name}"), error))?;
+        let Some(item) = found.item else { return Ok(None) };
+        let text = |field: &str| item.get(field).and_then(|value| value.as_s().ok());
+        let Some(body) = text("body") else { return Ok(None) };
+        let version = item.get("version").and_then(|value| value.as_n().ok()?.parse().ok());
+        Ok(Some(StoredConnection {
+            body: body.clone(),
+            version: version.unwrap_or(0),
+            status: Status::of(text("status").map(String::as_str)),
+        }))
     }
 
     /// Pauses, resumes or closes a connection.
@@ -84,11 +192,6 @@ impl Documents {
         name: &ConnectionName,
         status: Status,
     ) -> Result<(), BootstrapError> {
-        let word = match status {
-            Status::Active => "active",
-            Status::Paused => "paused",
-            Status::Closed => "closed",
-        };
         let updated = self
             .client
             .update_item()
@@ -98,7 +201,7 @@ impl Documents {
             .condition_expression("attribute_exists(pk)")
             .update_expression("SET #status = :status")
             .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":status", AttributeValue::S(word.to_owned()));
+            .expression_attribute_values(":status", AttributeValue::S(status.word().to_owned()));
         updated
             .send()
             .await
@@ -113,28 +216,15 @@ impl Documents {
     /// - [`BootstrapError::Paused`] when it is paused or closed.
     /// - [`BootstrapError::Config`] when this version of the program does not accept it.
     pub async fn connection(&self, name: &ConnectionName) -> Result<Connection, BootstrapError> {
-        let step = || format!("read the connection {name}");
-        let read = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .key("pk", partition(name))
-            .key("sk", AttributeValue::S(DOCUMENT.to_owned()))
-            .consistent_read(true);
-        let found = read.send().await.map_err(|error| cloud(step(), error))?;
-        let text = |field: &str| {
-            let item = found.item.as_ref()?;
-            item.get(field)?.as_s().ok().cloned()
-        };
-        let Some(body) = text("body") else {
+        let Some(stored) = self.stored(name).await? else {
             let (name, file, known) = (name.to_string(), place(name), Vec::new());
             return Err(BootstrapError::NoConnection { name, file, known });
         };
-        match text("status").as_deref() {
-            Some("active") => config::parse(&place(name), &body),
+        match stored.status {
+            Status::Active => config::parse(&place(name), &stored.body),
             other => {
-                let status = other.unwrap_or("closed").to_owned();
-                Err(BootstrapError::Paused { connection: name.to_string(), status })
+                let (connection, status) = (name.to_string(), other.word().to_owned());
+                Err(BootstrapError::Paused { connection, status })
             }
         }
     }
@@ -180,7 +270,7 @@ impl Documents {
 }
 
 /// Names a stored connection in messages, as if it lay in a file.
-fn place(name: &ConnectionName) -> PathBuf {
+pub(super) fn place(name: &ConnectionName) -> PathBuf {
     PathBuf::from(format!("stored/{name}.yaml"))
 }
 
@@ -190,6 +280,15 @@ fn partition(name: &ConnectionName) -> AttributeValue {
 
 fn done(task: &str) -> AttributeValue {
     AttributeValue::S(format!("done#{task}"))
+}
+
+/// Returns whether a condition did not hold.
+fn is_refused(
+    error: &aws_sdk_dynamodb::error::SdkError<
+        aws_sdk_dynamodb::operation::update_item::UpdateItemError,
+    >,
+) -> bool {
+    error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception())
 }
 
 /// Keeps the code and the message of an answer; the SDK's own form may print whole headers.

@@ -12,6 +12,8 @@
 //! - `push` (feature `query`): one invocation of a push, likewise.
 //! - [`invocation`]: what both do the same: deadline, messages, sign-in.
 //! - [`queue`]: the FIFO queue: one message group for each connection.
+//! - [`operator`]: connections stored, paused, resumed, closed, from an operator's machine.
+//! - [`stack`]: what an operator is told of a deployed stack.
 //! - [`check`]: every prerequisite of a connection, seen from the fixed addresses.
 //! - [`metrics`]: one line for each table and run, which CloudWatch reads as metrics.
 //! - [`failure`]: a typed diagnostic with our stable code.
@@ -51,12 +53,16 @@ pub mod event;
 pub mod failure;
 pub mod invocation;
 pub mod metrics;
+pub mod operator;
 pub mod pull;
 #[cfg(feature = "query")]
 pub mod push;
 pub mod queue;
+mod schedules;
 pub mod secrets;
 pub mod settings;
+pub mod stack;
+mod vault;
 
 #[cfg(test)]
 mod tests;
@@ -91,6 +97,18 @@ pub fn start_logs() -> Result<(), BootstrapError> {
     trace::start(&filter, LogForm::Json)
 }
 
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+        .operation_timeout(CALL_TIMEOUT)
+        .build()
+}
+
+fn retries() -> RetryConfig {
+    RetryConfig::standard().with_max_attempts(ATTEMPTS)
+}
+
 /// Everything of a process that outlives an invocation.
 #[derive(Debug)]
 pub struct Cloud {
@@ -114,14 +132,9 @@ impl Cloud {
         if std::env::var_os("AWS_EXECUTION_ENV").is_some() {
             bucket::remove_leftovers();
         }
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-            .operation_timeout(CALL_TIMEOUT)
-            .build();
         let config = aws_config::defaults(BehaviorVersion::latest())
-            .timeout_config(timeouts)
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            .timeout_config(timeouts())
+            .retry_config(retries())
             .load()
             .await;
         // A named endpoint is a fake or an appliance; their buckets have no host names.

@@ -82,16 +82,6 @@ impl CloudSecrets {
         cache.pending.insert(connection.clone(), Instant::now());
     }
 
-    /// Returns the name of a secret.
-    #[must_use]
-    pub fn name(&self, connection: &ConnectionName, source: &SecretSource) -> String {
-        let last = match source {
-            SecretSource::File(file) => file.file_name().unwrap_or_default().to_string_lossy(),
-            SecretSource::Variable(name) => name.into(),
-        };
-        format!("{}{connection}/{last}", self.prefix)
-    }
-
     fn held(&self, name: &str, connection: &ConnectionName) -> (Option<Secret>, Version) {
         let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh = |since: &Instant| since.elapsed() < CACHE_TIME;
@@ -157,6 +147,16 @@ impl CloudSecrets {
     }
 }
 
+/// Returns the name of a secret.
+#[must_use]
+pub fn name(prefix: &str, connection: &ConnectionName, source: &SecretSource) -> String {
+    let last = match source {
+        SecretSource::File(file) => file.file_name().unwrap_or_default().to_string_lossy(),
+        SecretSource::Variable(name) => name.into(),
+    };
+    format!("{prefix}{connection}/{last}")
+}
+
 impl SecretReader for CloudSecrets {
     /// Waits for AWS on a thread of the runtime, which must have more than one.
     fn read(
@@ -165,7 +165,7 @@ impl SecretReader for CloudSecrets {
         what: &'static str,
         source: &SecretSource,
     ) -> Result<Secret, BootstrapError> {
-        let name = self.name(connection, source);
+        let name = name(&self.prefix, connection, source);
         let (held, version) = self.held(&name, connection);
         if let Some(secret) = held {
             return Ok(secret);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::error::BootstrapError;
 
 /// The prefix of the names of secrets unless another is set.
-const SECRETS_PREFIX: &str = "snowferry/";
+pub(super) const SECRETS_PREFIX: &str = "snowferry/";
 
 /// Where our tables are.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -48,6 +48,28 @@ pub struct KeyFile {
 }
 
 impl Auth {
+    /// Lists the secrets that the sign-in needs, each with what it is.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<(&'static str, SecretSource)> {
+        match self {
+            Self::KeyPair { private_key_file, passphrase, next } => {
+                let keys = std::iter::once((private_key_file, passphrase))
+                    .chain(next.iter().map(|next| (&next.private_key_file, &next.passphrase)));
+                let mut secrets = Vec::new();
+                for (file, passphrase) in keys {
+                    secrets.push(("private key", SecretSource::File(file.clone())));
+                    let passphrase = passphrase.clone().map(|source| ("passphrase", source));
+                    // Both keys may be opened by one passphrase.
+                    secrets.extend(passphrase.filter(|one| !secrets.contains(one)));
+                }
+                secrets
+            }
+            Self::AccessToken(source) => vec![("access token", source.clone())],
+            Self::OAuth { client_secret, .. } => vec![("client secret", client_secret.clone())],
+            Self::Password(source) => vec![("password", source.clone())],
+        }
+    }
+
     /// Returns the sign-in by one key that is not encrypted.
     #[must_use]
     pub fn key_pair(private_key_file: PathBuf) -> Self {

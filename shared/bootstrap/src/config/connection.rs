@@ -9,8 +9,9 @@ use snowferry_push::PushJob;
 use super::document::{self, Node, Position, Value};
 use super::fields::{Problems, Section, Show, Spot, text};
 use super::problem::Problem;
+use super::schedule::Schedules;
 use super::snowflake::{self, SnowflakeSettings};
-use super::{CONFIG_VERSION, push, table};
+use super::{CONFIG_VERSION, push, schedule, table};
 use crate::error::BootstrapError;
 
 /// A connection as its file describes it. Paths are resolved against the file's folder.
@@ -28,6 +29,8 @@ pub struct Connection {
     pub tables: Vec<TableJob>,
     /// The queries to push, in the order of the file.
     pub pushes: Vec<PushJob>,
+    /// When runs begin by themselves, where something starts them.
+    pub schedules: Schedules,
 }
 
 const FIELDS: &[&str] = &["version", "connection", "snowflake", "database", "pull", "push"];
@@ -77,6 +80,11 @@ fn read(problems: &mut Problems, file: &Path, root: &Node) -> Option<Connection>
         Some(spot) => push::read_all(problems, spot, name.as_ref(), account.as_deref()),
         None => Some(Vec::new()),
     };
+    let mut schedule = |part: &str| match section.field(part) {
+        Some(spot) => schedule::read_in(problems, &spot),
+        None => Some(None),
+    };
+    let (pull, push) = (schedule("pull"), schedule("push"));
     version?;
     Some(Connection {
         name: name?,
@@ -85,6 +93,7 @@ fn read(problems: &mut Problems, file: &Path, root: &Node) -> Option<Connection>
         tables_folder: tables_folder?,
         tables: tables?,
         pushes: pushes?,
+        schedules: Schedules { pull: pull?, push: push? },
     })
 }
 

@@ -16,6 +16,7 @@ mod document;
 mod fields;
 mod problem;
 mod push;
+mod schedule;
 mod snowflake;
 mod table;
 mod template;
@@ -27,6 +28,7 @@ pub use auth::{Auth, KeyFile, SecretSource};
 pub use connection::{Connection, parse};
 pub use document::Position;
 pub use problem::Problem;
+pub use schedule::{Schedule, Schedules};
 pub use snowflake::SnowflakeSettings;
 pub use template::{Template, TemplateTable, render};
 

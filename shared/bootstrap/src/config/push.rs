@@ -49,7 +49,7 @@ pub(super) fn read_all(
     connection: Option<&ConnectionName>,
     account: Option<&str>,
 ) -> Option<Vec<PushJob>> {
-    let section = Section::open(problems, spot, &["ledger", "tables"])?;
+    let section = Section::open(problems, spot, &["ledger", "schedule", "tables"])?;
     let delivery = read_delivery(problems, &section);
     let spot = section.required(problems, "tables", "list at least one push")?;
     let nodes = list(problems, &spot, "pushes")?;

@@ -29,7 +29,7 @@ const LOOKBACKS: &str = "a time like 90s, 15m, 6h or 2d (for dates and timestamp
                          or a whole number (for a NUMBER cursor)";
 
 pub(super) fn read_all(problems: &mut Problems, spot: Spot<&Node>) -> Option<Vec<TableJob>> {
-    let section = Section::open(problems, spot, &["schema_changes", "tables"])?;
+    let section = Section::open(problems, spot, &["schedule", "schema_changes", "tables"])?;
     let schema = match section.field("schema_changes") {
         Some(spot) => choice(problems, spot, SCHEMA_CHANGES).map(|spot| spot.value),
         None => Some(SchemaPolicy::default()),

@@ -92,6 +92,8 @@ pub fn render(template: &Template) -> String {
          \x20 # A source table's columns changed, or it was created anew: evolve follows, freeze leaves\n\
          \x20 # new columns out and stops at the rest, stop stops.\n\
          \x20 # schema_changes: evolve\n\
+         \x20 # When pulls begin on AWS, as EventBridge Scheduler has it; here, cron or you begin them.\n\
+         \x20 # schedule: {{ at: cron(0 3 * * ? *), time_zone: Europe/Berlin, window: 15m }}\n\
          \x20 tables:\n",
         quoted(account),
         quoted(user),

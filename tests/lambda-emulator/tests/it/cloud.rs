@@ -15,6 +15,7 @@ use snowferry_aws_fakes::s3::{ACCESS_KEY, FakeS3, SECRET_KEY};
 use snowferry_aws_fakes::services::FakeServices;
 use snowferry_aws_fakes::services::queue::{Delivery, FifoQueue};
 use snowferry_bootstrap::aws::documents::Documents;
+use snowferry_checkpoint::dynamodb::DynamoCheckpoint;
 use snowferry_database::Database;
 use snowferry_database::delta::DeltaDatabase;
 use snowferry_database::delta::bucket::BucketDelta;
@@ -64,7 +65,7 @@ impl Cloud {
         let cloud = Self { stage, s3, dynamodb, services };
         let file = cloud.stage.path().join("connections/acme.yaml");
         let text = std::fs::read_to_string(file).unwrap();
-        cloud.documents().put(&acme(), &text).await.unwrap();
+        cloud.documents().replace(&acme(), None, &text).await.unwrap();
         cloud.put_secret("AWSCURRENT", &cloud.private_key());
         Some(cloud)
     }
@@ -73,15 +74,29 @@ impl Cloud {
         Documents::new(self.dynamodb.client(), TABLE)
     }
 
+    pub(crate) fn dynamodb_endpoint(&self) -> &str {
+        &self.dynamodb.endpoint
+    }
+
     pub(crate) fn private_key(&self) -> String {
         std::fs::read_to_string(self.stage.text("private_key_path")).unwrap()
     }
 
+    /// Stores a key of another connection under the name that the function will ask for.
+    pub(crate) fn put_secret_of(&self, connection: &str, version: &str, text: &str) {
+        let file = Path::new(self.stage.text("private_key_path")).file_name().unwrap();
+        let name = format!("snowferry/{connection}/{}", file.to_str().unwrap());
+        self.services.secrets.put(&name, version, text);
+    }
+
+    /// The table of states.
+    pub(crate) fn checkpoint(&self) -> DynamoCheckpoint {
+        DynamoCheckpoint::new(self.dynamodb.client(), TABLE)
+    }
+
     /// Stores the connection's key under the name that the function will ask for.
     pub(crate) fn put_secret(&self, version: &str, text: &str) {
-        let file = Path::new(self.stage.text("private_key_path")).file_name().unwrap();
-        let name = format!("snowferry/acme/{}", file.to_str().unwrap());
-        self.services.secrets.put(&name, version, text);
+        self.put_secret_of("acme", version, text);
     }
 
     pub(crate) fn function(&self, name: &str) -> Arc<Function> {
@@ -154,7 +169,7 @@ pub(crate) fn acme() -> ConnectionName {
 }
 
 /// The function's binary, beside the command line's.
-fn function_binary(name: &str) -> PathBuf {
+pub(crate) fn function_binary(name: &str) -> PathBuf {
     let folder = std::env::var_os("SNOWFERRY_FUNCTIONS").map(PathBuf::from);
     let folder = folder.unwrap_or_else(|| binary().parent().unwrap().to_owned());
     let binary = folder.join(format!("snowferry-fn-{name}"));
@@ -215,6 +230,8 @@ impl Mischief for Trouble {
     fn doubles(&self, _delivery: &Delivery) -> bool {
         self.below(3) == 0
     }
+
+    fn ended(&self, _delivery: &Delivery) {}
 }
 
 /// Counts the answers of a kind.

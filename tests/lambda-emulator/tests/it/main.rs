@@ -11,7 +11,10 @@
     reason = "a story fails by panicking"
 )]
 
+mod apply;
 mod cloud;
+mod crowd;
+mod figures;
 mod pull;
 mod push;
 #[path = "../../../stories/src/stage.rs"]

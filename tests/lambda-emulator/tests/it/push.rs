@@ -149,6 +149,8 @@ impl Mischief for Twice {
     fn doubles(&self, _: &snowferry_aws_fakes::services::queue::Delivery) -> bool {
         true
     }
+
+    fn ended(&self, _: &snowferry_aws_fakes::services::queue::Delivery) {}
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

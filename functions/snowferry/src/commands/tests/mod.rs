@@ -44,6 +44,26 @@ fn the_help_of_emulator_teaches_it() {
 }
 
 #[test]
+fn the_help_of_apply_teaches_it() {
+    help("apply", expect_file!["help/apply.txt"]);
+}
+
+#[test]
+fn the_help_of_pause_teaches_it() {
+    help("pause", expect_file!["help/pause.txt"]);
+}
+
+#[test]
+fn the_help_of_resume_teaches_it() {
+    help("resume", expect_file!["help/resume.txt"]);
+}
+
+#[test]
+fn the_help_of_close_teaches_it() {
+    help("close", expect_file!["help/close.txt"]);
+}
+
+#[test]
 fn the_help_of_init_teaches_it() {
     help("init", expect_file!["help/init.txt"]);
 }

@@ -58,7 +58,10 @@ fn a_refused_push_is_a_failed_run_with_every_repair() {
     ];
     let line = push_line("f", &push(PushOutcome::Refused { verdicts }), None, UnixMillis(0));
     assert_eq!((&line["FailedRuns"], &line["MismatchedRuns"]), (&json!(1), &json!(0)));
-    assert_eq!((&line["code"], &line["repair"]), (&json!("PUSH_REFUSED"), &json!("widen B; widen C")));
+    assert_eq!(
+        (&line["code"], &line["repair"]),
+        (&json!("PUSH_REFUSED"), &json!("widen B; widen C"))
+    );
 }
 
 fn run(outcome: Outcome) -> RunRecord {

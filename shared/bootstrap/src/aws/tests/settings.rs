@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use snowferry_model::names::ConnectionName;
 
-use crate::aws::secrets::CloudSecrets;
+use crate::aws::secrets::name;
 use crate::aws::settings::{Lake, Settings};
 use crate::config::SecretSource;
 
@@ -58,14 +58,9 @@ fn a_missing_or_wrong_setting_is_told_by_its_variable() {
 
 #[test]
 fn a_secret_is_named_by_its_connection_and_the_name_that_the_file_gives_it() {
-    let config = aws_sdk_secretsmanager::Config::builder()
-        .behavior_version(aws_config::BehaviorVersion::latest())
-        .build();
-    let client = aws_sdk_secretsmanager::Client::from_conf(config);
-    let secrets = CloudSecrets::new(client, "snowferry/");
     let acme = ConnectionName::new("acme").unwrap();
     let file = SecretSource::File(Path::new("stored/keys/acme.p8").to_owned());
-    assert_eq!(secrets.name(&acme, &file), "snowferry/acme/acme.p8");
+    assert_eq!(name("snowferry/", &acme, &file), "snowferry/acme/acme.p8");
     let variable = SecretSource::Variable("ACME_PASSWORD".to_owned());
-    assert_eq!(secrets.name(&acme, &variable), "snowferry/acme/ACME_PASSWORD");
+    assert_eq!(name("snowferry/", &acme, &variable), "snowferry/acme/ACME_PASSWORD");
 }

@@ -1,0 +1,159 @@
+//! `snowferry apply`: stores a connection in a stack on AWS, with its secrets and schedules.
+
+use std::io::{BufRead, IsTerminal};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::json;
+use snowferry_bootstrap::aws::operator::{Action, Operator, Plan};
+use snowferry_bootstrap::aws::stack::Stack;
+use snowferry_bootstrap::config;
+use snowferry_bootstrap::secrets::LocalSecrets;
+
+use crate::args::Global;
+use crate::failure::{Done, Failure};
+use crate::output;
+
+const AFTER: &str = "\
+Shows first what differs from what is stored: the connection's text line by line, its secrets (never
+their content), its schedules. A paused connection stays paused.
+
+The stack is told by what this prints, once after each deployment:
+  aws cloudformation describe-stacks --stack-name snowferry > stack.json
+
+Examples:
+  snowferry apply connections/acme.yaml --stack stack.json
+  snowferry apply connections/acme.yaml --stack stack.json --dry-run --json";
+
+/// Stores a connection, its secrets and its schedules in a stack on AWS.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = AFTER)]
+pub(crate) struct ApplyArgs {
+    /// The connection file
+    file: PathBuf,
+
+    #[command(flatten)]
+    stack: StackArgs,
+
+    /// Show the difference and change nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
+/// Which stack is meant.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct StackArgs {
+    /// The stack's outputs, as `aws cloudformation describe-stacks` prints them
+    #[arg(long, value_name = "FILE", env = "SNOWFERRY_STACK", hide_env_values = true)]
+    stack: Option<PathBuf>,
+}
+
+impl StackArgs {
+    /// Returns the operator of the stack; `None` when no stack is named.
+    pub(crate) async fn operator(&self) -> Result<Option<Operator>, Failure> {
+        match &self.stack {
+            Some(file) => Ok(Some(Operator::from_env(Stack::read(file)?).await)),
+            None => Ok(None),
+        }
+    }
+}
+
+/// Compares, asks, stores.
+pub(crate) async fn run(global: &Global, args: ApplyArgs) -> Result<Done, Failure> {
+    let (text, connection) = read(&args.file)?;
+    let Some(operator) = args.stack.operator().await? else {
+        return Err(Failure::usage(
+            "no stack is named, and connections of this machine need no storing",
+            "add --stack with what `aws cloudformation describe-stacks --stack-name NAME` printed",
+        ));
+    };
+    let plan = operator.plan(&connection, &text, &LocalSecrets).await?;
+    if !global.json {
+        show(&plan)?;
+    }
+    if args.dry_run || plan.is_empty() {
+        return told(global, &plan, None);
+    }
+    if !args.yes && !confirmed(&plan.connection)? {
+        output::note("nothing was changed");
+        return Ok(Done::Nothing);
+    }
+    let shown = global.json.then(|| as_json(&plan));
+    let name = plan.connection.clone();
+    let version = operator.apply(plan).await?;
+    match shown {
+        Some(mut shown) => {
+            if let Some(fields) = shown.as_object_mut() {
+                fields.insert("applied".to_owned(), true.into());
+                fields.insert("version".to_owned(), version.into());
+            }
+            output::json(&shown)?;
+        }
+        None => output::line(format!("stored {name} as version {version}"))?,
+    }
+    Ok(Done::All)
+}
+
+fn read(file: &Path) -> Result<(String, config::Connection), Failure> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Failure::local(format!("read {}", file.display()), &error))?;
+    let connection = config::parse(file, &text)?;
+    Ok((text, connection))
+}
+
+fn told(global: &Global, plan: &Plan, version: Option<u64>) -> Result<Done, Failure> {
+    if global.json {
+        let mut shown = as_json(plan);
+        if let Some(fields) = shown.as_object_mut() {
+            fields.insert("applied".to_owned(), false.into());
+            fields.insert("version".to_owned(), json!(version.or(plan.stored_version)));
+        }
+        output::json(&shown)?;
+    } else if plan.is_empty() {
+        output::line(format!("{} is stored as it is; nothing to change", plan.connection))?;
+    }
+    Ok(Done::All)
+}
+
+fn as_json(plan: &Plan) -> serde_json::Value {
+    json!(plan)
+}
+
+fn show(plan: &Plan) -> Result<(), Failure> {
+    for change in &plan.changes {
+        let sign = match change.action {
+            Action::Create => "create",
+            Action::Change => "change",
+            Action::Keep => "keep  ",
+            Action::Remove => "remove",
+        };
+        output::line(format!("{sign} {}", change.what))?;
+        for detail in &change.details {
+            output::line(format!("       {detail}"))?;
+        }
+    }
+    if plan.is_paused {
+        output::line("the connection is paused and stays so")?;
+    }
+    Ok(())
+}
+
+fn confirmed(name: &str) -> Result<bool, Failure> {
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::usage(
+            "storing a connection needs a confirmation, and nobody can be asked here",
+            "add --yes, or --dry-run to look only",
+        ));
+    }
+    output::note(format!("Store {name} so? Type yes:"));
+    let mut typed = String::new();
+    std::io::stdin()
+        .lock()
+        .read_line(&mut typed)
+        .map_err(|error| Failure::local("read the confirmation", &error))?;
+    Ok(typed.trim() == "yes")
+}

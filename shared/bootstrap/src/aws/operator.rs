@@ -1,0 +1,416 @@
+//! What an operator does with the connections of a stack: store, pause, resume, close.
+//!
+//! [`Operator::plan`] compares a connection file, its secrets and its schedules with what is
+//! stored, and changes nothing; [`Operator::apply`] then makes the difference: secrets first, the
+//! connection next, by compare-and-set from the version that was compared, schedules last, so that
+//! the first run finds everything. Each step may be repeated; killed in between, the next `apply`
+//! shows what is left.
+
+use aws_config::{BehaviorVersion, Region};
+use serde::Serialize;
+use snowferry_model::names::ConnectionName;
+use snowferry_snowflake::client::Secret;
+use uuid::Uuid;
+
+use super::documents::{Documents, Status, StoredConnection};
+use super::schedules::{Entry, Scheduler};
+use super::secrets;
+use super::settings::SECRETS_PREFIX;
+use super::stack::Stack;
+use super::vault::{Stored, Vault, version_id};
+use crate::config::{self, Connection, Schedule};
+use crate::error::BootstrapError;
+use crate::secrets::SecretReader;
+
+/// The longest name of a schedule.
+const SCHEDULE_NAME_MAX_CHARS: usize = 64;
+
+/// What becomes of one thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// It is new.
+    Create,
+    /// It changes.
+    Change,
+    /// It stays as it is.
+    Keep,
+    /// It goes.
+    Remove,
+}
+
+/// One difference between what is wanted and what is stored.
+#[derive(Clone, Debug, Serialize)]
+pub struct Change {
+    /// `connection acme`, `secret snowferry/acme/acme.p8`, `schedule acme-pull`.
+    pub what: String,
+    /// What becomes of it.
+    pub action: Action,
+    /// How it differs, a line for each difference. Never a secret.
+    pub details: Vec<String>,
+}
+
+/// Everything that applying a connection would change.
+#[derive(Debug, Serialize)]
+pub struct Plan {
+    /// The connection.
+    pub connection: String,
+    /// The version that is stored, if any.
+    pub stored_version: Option<u64>,
+    /// Whether the stored connection is paused; it stays so.
+    pub is_paused: bool,
+    /// The differences, in the order in which they are made.
+    pub changes: Vec<Change>,
+    #[serde(skip)]
+    steps: Vec<Step>,
+    #[serde(skip)]
+    name: ConnectionName,
+}
+
+impl Plan {
+    /// Returns whether everything is as it is wanted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+}
+
+/// One step of applying.
+#[derive(Debug)]
+enum Step {
+    Secret { name: String, secret: Secret, id: Option<Uuid> },
+    Document { text: String, stored: Option<StoredConnection> },
+    Schedule { name: String, entry: Entry, is_there: bool },
+    NoSchedule { name: String },
+}
+
+/// What closing left, and what it did not touch.
+#[derive(Debug, Serialize)]
+pub struct Closed {
+    /// What was removed.
+    pub removed: Vec<String>,
+    /// What stays, and how it can be removed.
+    pub stays: Vec<String>,
+}
+
+/// The operator of one stack.
+#[derive(Debug)]
+pub struct Operator {
+    stack: Stack,
+    documents: Documents,
+    vault: Vault,
+    scheduler: Scheduler,
+}
+
+impl Operator {
+    /// Takes credentials from the environment and names from the stack. Sends nothing.
+    pub async fn from_env(stack: Stack) -> Self {
+        let config = aws_config::defaults(BehaviorVersion::latest())
+            .region(Region::new(stack.region.clone()))
+            .timeout_config(super::timeouts())
+            .retry_config(super::retries())
+            .load()
+            .await;
+        Self {
+            documents: Documents::new(aws_sdk_dynamodb::Client::new(&config), &stack.table),
+            vault: Vault::new(aws_sdk_secretsmanager::Client::new(&config), &stack.data_key),
+            scheduler: Scheduler::new(
+                aws_sdk_scheduler::Client::new(&config),
+                &stack.schedule_group,
+            ),
+            stack,
+        }
+    }
+
+    /// Compares a connection with what is stored. `text` is its file's, `at_hand` gives its
+    /// secrets; one that is not at hand is left as it is stored.
+    ///
+    /// # Errors
+    /// [`BootstrapError::Cloud`]; [`BootstrapError::Secret`] for a secret that is neither at hand
+    /// nor stored; [`BootstrapError::Setting`] for names that do not fit into AWS.
+    pub async fn plan(
+        &self,
+        connection: &Connection,
+        text: &str,
+        at_hand: &dyn SecretReader,
+    ) -> Result<Plan, BootstrapError> {
+        let name = &connection.name;
+        let stored = self.documents.stored(name).await?;
+        let status = stored.as_ref().map(|stored| stored.status);
+        let mut plan = Plan {
+            connection: name.to_string(),
+            stored_version: stored.as_ref().map(|stored| stored.version),
+            is_paused: status == Some(Status::Paused),
+            changes: Vec::new(),
+            steps: Vec::new(),
+            name: name.clone(),
+        };
+        self.plan_secrets(&mut plan, connection, at_hand).await?;
+        plan_document(&mut plan, text, stored);
+        let enabled = !plan.is_paused;
+        let schedules = &connection.schedules;
+        for (kind, schedule, queue) in [
+            (Kind::Pull, &schedules.pull, &self.stack.pull_queue),
+            (Kind::Push, &schedules.push, &self.stack.push_queue),
+        ] {
+            let wanted =
+                schedule.as_ref().map(|schedule| self.entry(name, schedule, queue, enabled));
+            self.plan_schedule(&mut plan, schedule_name(name, kind)?, wanted).await?;
+        }
+        Ok(plan)
+    }
+
+    /// Makes what a plan says, and returns the version of the connection that is now stored.
+    ///
+    /// # Errors
+    /// [`BootstrapError::Cloud`]; [`BootstrapError::Changed`] when somebody else has stored the
+    /// connection since it was compared. What was done before stays; apply again for the rest.
+    pub async fn apply(&self, plan: Plan) -> Result<u64, BootstrapError> {
+        let mut version = plan.stored_version.unwrap_or(0);
+        for step in plan.steps {
+            match step {
+                Step::Secret { name, secret, id } => self.vault.put(&name, &secret, id).await?,
+                Step::Document { text, stored } => {
+                    version = self.documents.replace(&plan.name, stored.as_ref(), &text).await?;
+                }
+                Step::Schedule { name, entry, is_there } => {
+                    self.scheduler.put(&name, &entry, is_there).await?;
+                }
+                Step::NoSchedule { name } => self.scheduler.delete(&name).await?,
+            }
+        }
+        Ok(version)
+    }
+
+    /// Pauses a connection: runs end at once and its schedules rest.
+    ///
+    /// # Errors
+    /// [`BootstrapError::NoConnection`], [`BootstrapError::Paused`] for a closed one,
+    /// [`BootstrapError::Cloud`].
+    pub async fn pause(&self, name: &ConnectionName) -> Result<(), BootstrapError> {
+        self.open(name).await?;
+        // Runs stop first, schedules after: killed in between, nothing runs.
+        self.documents.set_status(name, Status::Paused).await?;
+        self.enable(name, false).await
+    }
+
+    /// Resumes a paused connection.
+    ///
+    /// # Errors
+    /// As [`Operator::pause`].
+    pub async fn resume(&self, name: &ConnectionName) -> Result<(), BootstrapError> {
+        self.open(name).await?;
+        self.documents.set_status(name, Status::Active).await?;
+        self.enable(name, true).await
+    }
+
+    /// Closes a connection: no run starts any more, its schedules and secrets go. The rest stays
+    /// and is named.
+    ///
+    /// # Errors
+    /// [`BootstrapError::NoConnection`], [`BootstrapError::Cloud`]. May be repeated.
+    pub async fn close(&self, name: &ConnectionName) -> Result<Closed, BootstrapError> {
+        let stored = self.documents.stored(name).await?.ok_or_else(|| no_connection(name))?;
+        self.documents.set_status(name, Status::Closed).await?;
+        let mut removed = Vec::new();
+        for kind in [Kind::Pull, Kind::Push] {
+            let schedule = schedule_name(name, kind)?;
+            if self.scheduler.get(&schedule).await?.is_some() {
+                self.scheduler.delete(&schedule).await?;
+                removed.push(format!("schedule {schedule}"));
+            }
+        }
+        // A text that this version of the program does not accept names no secrets.
+        let connection = config::parse(&super::documents::place(name), &stored.body);
+        let sources = connection.map(|connection| connection.snowflake.auth.secrets());
+        for (_, source) in sources.unwrap_or_default() {
+            let secret = secrets::name(SECRETS_PREFIX, name, &source);
+            if self.vault.remove(&secret).await? {
+                removed.push(format!("secret {secret} (can be brought back for a week)"));
+            }
+        }
+        let table = &self.stack.table;
+        let lake = self.stack.lake.trim_end_matches('/');
+        let stays = vec![
+            format!("the tables in {lake}/{name}/"),
+            format!("states, runs and the connection's text in {table}, below connection#{name}"),
+            format!("the customer's user and grants: `snowferry setup-sql {name} --remove`"),
+        ];
+        Ok(Closed { removed, stays })
+    }
+
+    async fn open(&self, name: &ConnectionName) -> Result<(), BootstrapError> {
+        let stored = self.documents.stored(name).await?.ok_or_else(|| no_connection(name))?;
+        if stored.status == Status::Closed {
+            let (connection, status) = (name.to_string(), "closed".to_owned());
+            return Err(BootstrapError::Paused { connection, status });
+        }
+        Ok(())
+    }
+
+    async fn enable(&self, name: &ConnectionName, is_enabled: bool) -> Result<(), BootstrapError> {
+        for kind in [Kind::Pull, Kind::Push] {
+            let schedule = schedule_name(name, kind)?;
+            if let Some(entry) = self.scheduler.get(&schedule).await?
+                && entry.is_enabled != is_enabled
+            {
+                self.scheduler.put(&schedule, &Entry { is_enabled, ..entry }, true).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn entry(
+        &self,
+        connection: &ConnectionName,
+        schedule: &Schedule,
+        queue: &str,
+        is_enabled: bool,
+    ) -> Entry {
+        let Schedule { expression, time_zone, window_minutes } = schedule;
+        Entry {
+            is_enabled,
+            queue: queue.to_owned(),
+            role: self.stack.schedule_role.clone(),
+            dead_letters: self.stack.undelivered_queue.clone(),
+            ..Entry::new(expression, time_zone, *window_minutes, connection.as_str())
+        }
+    }
+
+    async fn plan_secrets(
+        &self,
+        plan: &mut Plan,
+        connection: &Connection,
+        at_hand: &dyn SecretReader,
+    ) -> Result<(), BootstrapError> {
+        let mut seen: Vec<(String, &'static str)> = Vec::new();
+        for (what, source) in connection.snowflake.auth.secrets() {
+            let name = secrets::name(SECRETS_PREFIX, &connection.name, &source);
+            if let Some((_, other)) = seen.iter().find(|(known, _)| *known == name) {
+                let reason = format!(
+                    "the {other} and the {what} of {} would both be the secret {name}; give their \
+                     files different names",
+                    connection.name
+                );
+                return Err(BootstrapError::Setting { setting: "secrets", reason });
+            }
+            seen.push((name.clone(), what));
+            let secret = at_hand.read(&connection.name, what, &source);
+            let id = match &secret {
+                // Whoever may look at a version's id could guess a password by it.
+                Ok(secret) if !["password", "passphrase"].contains(&what) => {
+                    Some(version_id(&name, secret))
+                }
+                _ => None,
+            };
+            let stored = self.vault.look(&name, id.as_ref()).await?;
+            let (action, details) = match (&secret, stored) {
+                (Err(_), Stored::Other | Stored::Same) => {
+                    (Action::Keep, vec![format!("the {what} is not at hand, and stored already")])
+                }
+                (Err(_), Stored::Absent | Stored::Removed) => {
+                    return Err(secret.err().unwrap_or_else(|| no_connection(&connection.name)));
+                }
+                (Ok(_), Stored::Same) => (Action::Keep, Vec::new()),
+                (Ok(_), Stored::Absent) => (Action::Create, vec![format!("the {what}")]),
+                (Ok(_), Stored::Removed) => {
+                    (Action::Create, vec![format!("the {what}, brought back")])
+                }
+                (Ok(_), Stored::Other) => {
+                    let why = if id.is_some() { "another" } else { "stored anew each time" };
+                    (Action::Change, vec![format!("the {what}: {why}")])
+                }
+            };
+            plan.changes.push(Change { what: format!("secret {name}"), action, details });
+            if let (Ok(secret), Action::Create | Action::Change) = (secret, action) {
+                plan.steps.push(Step::Secret { name, secret, id });
+            }
+        }
+        Ok(())
+    }
+
+    async fn plan_schedule(
+        &self,
+        plan: &mut Plan,
+        name: String,
+        wanted: Option<Entry>,
+    ) -> Result<(), BootstrapError> {
+        let found = self.scheduler.get(&name).await?;
+        let (action, details) = match (&found, &wanted) {
+            (None, None) => return Ok(()),
+            (None, Some(wanted)) => (Action::Create, wanted.told()),
+            (Some(found), None) => (Action::Remove, found.told()),
+            (Some(found), Some(wanted)) if found == wanted => (Action::Keep, Vec::new()),
+            (Some(found), Some(wanted)) => (Action::Change, found.differences(wanted)),
+        };
+        plan.changes.push(Change { what: format!("schedule {name}"), action, details });
+        match (action, wanted) {
+            (Action::Create | Action::Change, Some(entry)) => {
+                plan.steps.push(Step::Schedule { name, entry, is_there: found.is_some() });
+            }
+            (Action::Remove, _) => plan.steps.push(Step::NoSchedule { name }),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Which runs a schedule starts.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Pull,
+    Push,
+}
+
+fn schedule_name(connection: &ConnectionName, kind: Kind) -> Result<String, BootstrapError> {
+    let name = match kind {
+        Kind::Pull => format!("{connection}-pull"),
+        Kind::Push => format!("{connection}-push"),
+    };
+    if name.len() > SCHEDULE_NAME_MAX_CHARS {
+        let most = SCHEDULE_NAME_MAX_CHARS - "-pull".len();
+        let reason = format!(
+            "the name {connection} is too long for a schedule in AWS; allowed: {most} characters"
+        );
+        return Err(BootstrapError::Setting { setting: "connection", reason });
+    }
+    Ok(name)
+}
+
+fn plan_document(plan: &mut Plan, text: &str, stored: Option<StoredConnection>) {
+    let what = format!("connection {}", plan.connection);
+    let (action, details) = match &stored {
+        None => (Action::Create, Vec::new()),
+        Some(stored) if stored.status == Status::Closed => {
+            let mut details = vec!["it was closed and is opened again".to_owned()];
+            details.extend(lines(&stored.body, text));
+            (Action::Change, details)
+        }
+        Some(stored) if stored.body == text => (Action::Keep, Vec::new()),
+        Some(stored) => (Action::Change, lines(&stored.body, text)),
+    };
+    plan.changes.push(Change { what, action, details });
+    if action != Action::Keep {
+        plan.steps.push(Step::Document { text: text.to_owned(), stored });
+    }
+}
+
+/// Returns the lines that go, with a minus, and those that come, with a plus.
+fn lines(before: &str, after: &str) -> Vec<String> {
+    let diff = similar::TextDiff::from_lines(before, after);
+    let mut lines = Vec::new();
+    for change in diff.iter_all_changes() {
+        let sign = match change.tag() {
+            similar::ChangeTag::Delete => '-',
+            similar::ChangeTag::Insert => '+',
+            similar::ChangeTag::Equal => continue,
+        };
+        lines.push(format!("{sign} {}", change.value().trim_end_matches(['\r', '\n'])));
+    }
+    lines
+}
+
+fn no_connection(name: &ConnectionName) -> BootstrapError {
+    let (file, known) = (super::documents::place(name), Vec::new());
+    BootstrapError::NoConnection { name: name.to_string(), file, known }
+}
