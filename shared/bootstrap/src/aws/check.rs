@@ -32,7 +32,7 @@ async fn look(cloud: &Cloud, event: Value) -> Result<CheckReport, BootstrapError
             None
         }
     };
-    let report = check_cloud(&connection, client.as_deref(), items).await;
+    let report = check_cloud(&connection, client.as_ref(), items).await;
     if let Some(client) = client {
         client.close().await;
     }

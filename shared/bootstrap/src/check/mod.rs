@@ -130,7 +130,7 @@ pub async fn check(app: &App, connection: &Connection) -> Result<CheckReport, Bo
 #[cfg(feature = "aws")]
 pub(crate) async fn check_cloud(
     connection: &Connection,
-    client: Option<&snowferry_snowflake::client::SnowflakeClient>,
+    client: Option<&std::sync::Arc<snowferry_snowflake::client::SnowflakeClient>>,
     mut items: Vec<CheckItem>,
 ) -> CheckReport {
     let Some(client) = client else {
@@ -138,7 +138,11 @@ pub(crate) async fn check_cloud(
         return report(connection, None, items);
     };
     items.push(check_credential(connection));
-    let session = check_account(client, connection, &mut items).await;
+    let session = check_account(client.as_ref(), connection, &mut items).await;
+    if session.is_some() {
+        let target = SnowflakeTarget::new(std::sync::Arc::clone(client));
+        push::check_pushes(&target, &connection.pushes, &mut items).await;
+    }
     report(connection, session, items)
 }
 

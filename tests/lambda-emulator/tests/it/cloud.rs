@@ -100,11 +100,6 @@ impl Cloud {
     }
 
     pub(crate) fn function(&self, name: &str) -> Arc<Function> {
-        self.function_within(name, TIMEOUT)
-    }
-
-    /// The same with another time for each invocation.
-    pub(crate) fn function_within(&self, name: &str, timeout: Duration) -> Arc<Function> {
         let environment = [
             ("AWS_REGION", "us-east-1"),
             ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
@@ -128,7 +123,7 @@ impl Cloud {
             name: format!("snowferry-{name}"),
             binary: function_binary(name),
             environment,
-            timeout,
+            timeout: TIMEOUT,
         }))
     }
 

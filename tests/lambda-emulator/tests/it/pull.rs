@@ -138,7 +138,11 @@ async fn what_cannot_be_run_is_told_by_its_code() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_check_from_the_cloud_tells_all_that_is_wrong() {
     let tables = "    - { table: CRM.PUBLIC.ACCOUNTS, mode: full }
-    - { table: CRM.PUBLIC.NOT_THERE, mode: full }\n";
+    - { table: CRM.PUBLIC.NOT_THERE, mode: full }
+push:
+  ledger: none
+  tables:
+    - { name: scores, table: CRM.PUBLIC.ACCOUNTS, target: CRM.PUBLIC.NO_TARGET, mode: append }\n";
     let Some(cloud) = Cloud::start("0.001", tables).await else { return };
     let answer = cloud.function("check").invoke(&json!({ "connection": "acme" })).await.unwrap();
     let Answer::Done(report) = answer else { panic!("{answer:?}") };
@@ -149,6 +153,8 @@ async fn a_check_from_the_cloud_tells_all_that_is_wrong() {
         .iter()
         .filter(|item| item["verdict"] == "failed")
         .collect();
-    assert_eq!(failed.len(), 1, "{report}");
-    assert!(failed[0]["subject"].as_str().unwrap().contains("NOT_THERE"), "{report}");
+    assert_eq!(failed.len(), 2, "{report}");
+    for (item, table) in failed.iter().zip(["NOT_THERE", "NO_TARGET"]) {
+        assert!(item["subject"].as_str().unwrap().contains(table), "{report}");
+    }
 }

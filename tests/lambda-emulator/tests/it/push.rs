@@ -124,14 +124,16 @@ async fn a_push_that_does_not_fit_tells_its_code_and_writes_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_push_that_meets_its_deadline_and_comes_twice_is_applied_once() {
     let Some(cloud) = Cloud::with_accounts().await else { return };
-    // The server answers so slowly that the invocation is killed at its deadline.
-    let slow = json!({ "fault": "delay", "endpoint": "query", "millis": 3000, "count": 2 });
+    // Two statements are handled so late that their invocations are killed at their deadline.
+    let late = u64::try_from(TIMEOUT.as_millis()).unwrap() + 1000;
+    let slow =
+        json!({ "fault": "delay", "endpoint": "query", "millis": late, "count": 2, "skip": 6 });
     cloud.stage.fault(slow).await;
-    let short = Duration::from_secs(4);
-    let function = cloud.function_within("push", short);
+    let function = cloud.function("push");
     cloud.send("first", &["events"]);
     let answers = drain(&cloud.services.queue, &function, 2, &Twice).await.unwrap();
     println!("{answers:?}");
+    assert!(count(&answers, |answer| *answer == Answer::TimedOut) >= 1, "{answers:?}");
     assert!(function.invocations() >= 3, "{answers:?}");
     assert_eq!(cloud.services.queue.dead_letters(), Vec::<String>::new());
     cloud.holds("(SELECT COUNT(*) FROM CRM.PUBLIC.EVENTS) = 1000").await;
@@ -156,7 +158,7 @@ impl Mischief for Twice {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn appends_killed_and_doubled_at_random_add_each_message_once() {
     let Some(cloud) = Cloud::with_accounts().await else { return };
-    let function = cloud.function_within("push", TIMEOUT);
+    let function = cloud.function("push");
     const MESSAGES: usize = 6;
     for number in 0..MESSAGES {
         cloud.send(&format!("message {number}"), &["events", "scores"]);
