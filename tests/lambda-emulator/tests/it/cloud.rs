@@ -32,6 +32,9 @@ const TABLE: &str = "snowferry";
 /// How long an invocation may take: 900 s in AWS.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(8);
 
+/// Enough for an invocation that nothing disturbs, on a busy machine too.
+pub(crate) const PEACEFUL: Duration = Duration::from_secs(120);
+
 /// Longer than an invocation, so that a killed worker's lease is over: 960 s in AWS.
 const VISIBILITY: Duration = Duration::from_millis(8500);
 
@@ -100,6 +103,11 @@ impl Cloud {
     }
 
     pub(crate) fn function(&self, name: &str) -> Arc<Function> {
+        self.function_within(name, TIMEOUT)
+    }
+
+    /// The same with another time for each invocation.
+    pub(crate) fn function_within(&self, name: &str, timeout: Duration) -> Arc<Function> {
         let environment = [
             ("AWS_REGION", "us-east-1"),
             ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
@@ -123,7 +131,7 @@ impl Cloud {
             name: format!("snowferry-{name}"),
             binary: function_binary(name),
             environment,
-            timeout: TIMEOUT,
+            timeout,
         }))
     }
 

@@ -16,7 +16,7 @@ use flate2::write::DeflateEncoder;
 use serde_json::json;
 use snowferry_lambda_emulator::Answer;
 
-use crate::cloud::{Cloud, function_binary};
+use crate::cloud::{Cloud, PEACEFUL, function_binary};
 
 const TABLES: &str = "    - { table: CRM.PUBLIC.ACCOUNTS, mode: full }
 push:
@@ -35,7 +35,7 @@ async fn the_figures_of_each_function_are_told() {
     println!("function  stripped MB  zip MB  start ms  first answer ms  peak MB");
     for name in ["check", "pull", "push"] {
         let (size, zip) = sizes(name);
-        let function = cloud.function(name);
+        let function = cloud.function_within(name, PEACEFUL);
         let started = Instant::now();
         let answer = function.invoke(&json!({ "connection": "acme" })).await.unwrap();
         let first = started.elapsed();

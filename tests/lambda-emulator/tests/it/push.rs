@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use snowferry_lambda_emulator::Answer;
 use snowferry_lambda_emulator::source::{Mischief, Peace, drain};
 
-use crate::cloud::{Cloud, TIMEOUT, Trouble, count};
+use crate::cloud::{Cloud, PEACEFUL, TIMEOUT, Trouble, count};
 
 /// The customer's side: rows to pull, tables to push into, and a ledger.
 const SQL: &str = "
@@ -56,7 +56,8 @@ impl Cloud {
     /// Starts everything with the accounts pulled into the lake by the Lambda `pull`.
     async fn with_accounts() -> Option<Self> {
         let cloud = Self::with_sql(SQL, TABLES).await?;
-        let pulled = cloud.function("pull").invoke(&json!({ "connection": "acme" })).await.unwrap();
+        let function = cloud.function_within("pull", PEACEFUL);
+        let pulled = function.invoke(&json!({ "connection": "acme" })).await.unwrap();
         let Answer::Done(report) = pulled else { panic!("{pulled:?}") };
         assert_eq!(report["tables"][0]["rows"], 1000, "{report}");
         Some(cloud)
@@ -78,7 +79,7 @@ impl Cloud {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_push_reads_the_lake_in_s3_and_tells_what_it_wrote() {
     let Some(cloud) = Cloud::with_accounts().await else { return };
-    let function = cloud.function("push");
+    let function = cloud.function_within("push", PEACEFUL);
     let event = json!({ "connection": "acme", "names": ["events", "scores"] });
     let answer = function.invoke(&event).await.unwrap();
     let Answer::Done(report) = answer else { panic!("{answer:?}") };
@@ -103,7 +104,7 @@ async fn a_push_reads_the_lake_in_s3_and_tells_what_it_wrote() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_push_that_does_not_fit_tells_its_code_and_writes_nothing() {
     let Some(cloud) = Cloud::with_accounts().await else { return };
-    let function = cloud.function("push");
+    let function = cloud.function_within("push", PEACEFUL);
     for (event, code) in [
         (json!({ "connection": "acme", "names": ["narrow"] }), "PUSH_REFUSED"),
         (json!({ "connection": "acme", "names": ["none"] }), "EVENT_INVALID"),

@@ -3,3 +3,4 @@
 mod event;
 mod metrics;
 mod settings;
+mod stack;

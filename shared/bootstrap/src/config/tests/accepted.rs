@@ -209,6 +209,8 @@ fn the_written_template_explains_itself() {
           # A source table's columns changed, or it was created anew: evolve follows, freeze leaves
           # new columns out and stops at the rest, stop stops.
           # schema_changes: evolve
+          # When pulls begin on AWS, as EventBridge Scheduler has it; here, cron or you begin them.
+          # schedule: { at: cron(0 3 * * ? *), time_zone: Europe/Berlin, window: 15m }
           tables:
             - table: CRM.PUBLIC.ACCOUNTS
               key: [ID]

@@ -1,6 +1,7 @@
 use expect_test::expect;
 
-use super::{refuses, refuses_with};
+use super::super::{Schedule, Schedules};
+use super::{GOOD, read, read_with, refuses, refuses_with};
 
 #[test]
 fn an_empty_file_is_refused() {
@@ -259,5 +260,34 @@ fn everything_that_is_wrong_at_once_is_refused() {
               connections/acme.yaml:12:20: pull.tables[1].key: the list of columns is empty
               connections/acme.yaml:12:39: pull.tables[1].lookback: found `soon`
                 allowed: a time like 90s, 15m, 6h or 2d (for dates and timestamps), or a whole number (for a NUMBER cursor)"#]],
+    );
+}
+
+#[test]
+fn pulls_and_pushes_have_schedules_of_their_own() {
+    let connection = read(GOOD).unwrap();
+    assert_eq!(connection.schedules, Schedules::default());
+    let at = "pull:\n  schedule: { at: cron(0 3 * * ? *), time_zone: Europe/Berlin, window: 2h }\n";
+    let schedules = read_with("pull:\n", at).unwrap().schedules;
+    let pull = Schedule {
+        expression: "cron(0 3 * * ? *)".to_owned(),
+        time_zone: "Europe/Berlin".to_owned(),
+        window_minutes: Some(120),
+    };
+    assert_eq!(schedules, Schedules { pull: Some(pull), push: None });
+}
+
+#[test]
+fn a_schedule_that_never_fires_is_refused_with_its_place() {
+    let at = "pull:\n  schedule: { at: cron(0 3 31 2 ? *), zone: UTC }\n";
+    refuses_with(
+        "pull:\n",
+        at,
+        expect![[r#"
+            connections/acme.yaml has 2 problems
+              connections/acme.yaml:12:19: pull.schedule.at: no such month has the day 31
+                repair: write L for the last day of the month
+              connections/acme.yaml:12:39: pull.schedule.zone: unknown field
+                allowed: at, time_zone, window"#]],
     );
 }
