@@ -22,7 +22,8 @@ use snowferry_model::fault::chain;
 use snowferry_model::names::{ConnectionName, TableName};
 use snowferry_model::run::RunRecord;
 use snowferry_model::state::{StreamKey, StreamState};
-use snowferry_pull::{Clock, Ports, Progress};
+use snowferry_model::time::Clock;
+use snowferry_pull::{Ports, Progress};
 use snowferry_snowflake::client::SnowflakeClient;
 use snowferry_staging::local::LocalStaging;
 

@@ -2,8 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use snowferry_model::time::UnixMillis;
-use snowferry_pull::Clock;
+use snowferry_model::time::{Clock, UnixMillis};
 use uuid::Uuid;
 
 /// The clock of this machine.

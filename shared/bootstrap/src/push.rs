@@ -7,7 +7,6 @@ use std::sync::Arc;
 use snowferry_checkpoint::PushStore;
 use snowferry_model::names::ConnectionName;
 use snowferry_model::push::{Delivery, PushMode, PushName, PushRunRecord, PushState};
-use snowferry_push::Clock;
 #[cfg(feature = "query")]
 use snowferry_push::{Ports, Progress};
 #[cfg(feature = "query")]
@@ -17,7 +16,8 @@ use snowferry_snowflake::client::{SetupTable, push_setup};
 use snowferry_staging::local::LocalStaging;
 
 use crate::app::App;
-use crate::clock::{self, SystemClock};
+#[cfg(feature = "query")]
+use crate::clock::SystemClock;
 use crate::config::Connection;
 use crate::error::BootstrapError;
 
@@ -100,12 +100,6 @@ impl App {
             last_run: last_runs.remove(&job.push.name),
         };
         Ok(connection.pushes.iter().map(status).collect())
-    }
-}
-
-impl Clock for SystemClock {
-    fn now(&self) -> snowferry_model::time::UnixMillis {
-        clock::now()
     }
 }
 

@@ -24,6 +24,12 @@ impl UnixMillis {
     }
 }
 
+/// Tells the time. The engines get one; this crate has none.
+pub trait Clock: Send + Sync {
+    /// Returns the present time.
+    fn now(&self) -> UnixMillis;
+}
+
 impl std::fmt::Display for UnixMillis {
     /// Writes RFC 3339 in UTC with milliseconds, e.g. `2026-01-02T03:04:05.678Z`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -14,7 +14,6 @@ use crate::job::{RunContext, TableJob};
 use crate::ports::Ports;
 use crate::run::Work;
 use crate::stage::stage_beside;
-use crate::stored;
 
 /// Stages missing parts of the slice that is pinned for a table, until all are staged or the
 /// deadline comes, and returns what was done. Without a pinned slice there is nothing to do.
@@ -28,7 +27,7 @@ pub async fn assist(ports: &Ports, run: &RunContext, job: &TableJob) -> Result<F
     let Some(slice) = &state.slice else { return Ok(Figures::default()) };
     let manifest = keys::manifest(&work.stream, state.generation, slice.sequence);
     let finished =
-        stored::read::<snowferry_model::manifest::Manifest>(&work, &manifest).await?.is_some();
+        work.read_once::<snowferry_model::manifest::Manifest>(&manifest).await?.is_some();
     if !finished {
         let mut hash = std::hash::DefaultHasher::new();
         run.owner.hash(&mut hash);

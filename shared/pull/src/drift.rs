@@ -21,7 +21,6 @@ use snowferry_staging::keys;
 use crate::error::PullError;
 use crate::job::SchemaPolicy;
 use crate::run::Work;
-use crate::stored;
 
 /// How a table that has been loaded is read further.
 #[derive(Debug)]
@@ -73,7 +72,7 @@ pub(crate) async fn follow(
     }
     let told = if job.schema == SchemaPolicy::Evolve { changed } else { Vec::new() };
     let key = keys::plan(&work.stream, state.generation, &next.fingerprint());
-    stored::create(work, &key, next).await.map(|next| Followed::By(Box::new(next), told))
+    work.create_once(&key, next).await.map(|next| Followed::By(Box::new(next), told))
 }
 
 /// Tests that every column of the plan is new to our table or of the type that it has there: a

@@ -49,7 +49,6 @@ mod ports;
 mod reset;
 mod run;
 mod stage;
-mod stored;
 mod unchanged;
 
 #[cfg(test)]
@@ -58,6 +57,6 @@ mod tests;
 pub use assist::assist;
 pub use error::PullError;
 pub use job::{Limits, Mode, RunContext, SchemaPolicy, TableJob, guarantee};
-pub use ports::{Clock, Event, Ports, Progress, Silent};
+pub use ports::{Event, Ports, Progress, Silent};
 pub use reset::reset;
 pub use run::pull_table;

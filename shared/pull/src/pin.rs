@@ -16,7 +16,6 @@ use crate::drift::{Followed, follow};
 use crate::error::PullError;
 use crate::job::{Mode, TableJob};
 use crate::run::Work;
-use crate::stored;
 use crate::unchanged::{evidence, is_unchanged, may_skip};
 
 /// What pinning led to.
@@ -168,7 +167,7 @@ pub(crate) async fn read_plan(
     fingerprint: &str,
 ) -> Result<TablePlan, PullError> {
     let key = keys::plan(&work.stream, generation, fingerprint);
-    let Some(plan) = stored::read::<TablePlan>(work, &key).await? else {
+    let Some(plan) = work.read_once::<TablePlan>(&key).await? else {
         return Err(work.staging(snowferry_staging::StagingError::Missing { key: key.to_string() }));
     };
     if plan.fingerprint() != fingerprint {
@@ -280,7 +279,7 @@ async fn new_plan(
     let plan = TablePlan::decide(table, &facts, work.job.integers)
         .map_err(|source| PullError::Plan { table: work.job.table.clone(), source })?;
     let key = keys::plan(&work.stream, generation, &plan.fingerprint());
-    stored::create(work, &key, plan).await
+    work.create_once(&key, plan).await
 }
 
 /// What the next slice will be.

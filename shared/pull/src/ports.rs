@@ -5,7 +5,7 @@ use std::sync::Arc;
 use snowferry_checkpoint::{CheckpointStore, LeaseStore, RunStore};
 use snowferry_database::Database;
 use snowferry_model::state::StreamKey;
-use snowferry_model::time::UnixMillis;
+use snowferry_model::time::Clock;
 use snowferry_snowflake::Source;
 use snowferry_staging::Staging;
 
@@ -34,12 +34,6 @@ impl std::fmt::Debug for Ports {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Ports").finish_non_exhaustive()
     }
-}
-
-/// Tells the time.
-pub trait Clock: Send + Sync {
-    /// Returns the present time.
-    fn now(&self) -> UnixMillis;
 }
 
 /// Watches a run. Called often; must return at once.

@@ -13,6 +13,7 @@ use snowferry_model::run::{Figures, Outcome, RUN_VERSION, RunRecord};
 use snowferry_model::slice::Slice;
 use snowferry_model::state::{StreamKey, StreamState};
 use snowferry_snowflake::{QueryId, SnowflakeError};
+use snowferry_staging::stored::{self, StoredForm};
 use snowferry_staging::{ObjectKey, StagingError, keys};
 
 use crate::commit::{Committed, commit, commit_empty, commit_up_to_date, drop_slice};
@@ -23,7 +24,6 @@ use crate::load::load;
 use crate::pin::{Pinned, pin, read_plan};
 use crate::ports::{Event, Ports};
 use crate::stage::{Staged, stage};
-use crate::stored;
 
 /// How often a run looks again after other runs changed the state under it.
 const MAX_ROUNDS: u32 = 32;
@@ -145,7 +145,7 @@ enum Step {
 async fn step(work: &Work<'_>, stored: &Stored) -> Result<Step, PullError> {
     let state = &stored.state;
     let next = keys::manifest(&work.stream, state.generation, state.sequence + 1);
-    if let Some(manifest) = stored::read(work, &next).await? {
+    if let Some(manifest) = work.read_once(&next).await? {
         return finish(work, stored, &manifest).await;
     }
     if work.past_deadline() {
@@ -410,6 +410,25 @@ impl<'a> Work<'a> {
 
     pub(crate) fn source(&self, source: SnowflakeError) -> PullError {
         PullError::Source { table: self.job.table.clone(), source }
+    }
+
+    /// Reads an object that is created once; `None` when there is certainly none.
+    pub(crate) async fn read_once<T: StoredForm>(
+        &self,
+        key: &ObjectKey,
+    ) -> Result<Option<T>, PullError> {
+        let read = stored::read(self.ports.staging.as_ref(), key).await;
+        read.map_err(|source| self.staging(source))
+    }
+
+    /// Creates an object unless there is one, and returns the one that is there afterwards.
+    pub(crate) async fn create_once<T: StoredForm>(
+        &self,
+        key: &ObjectKey,
+        value: T,
+    ) -> Result<T, PullError> {
+        let created = stored::create(self.ports.staging.as_ref(), key, value).await;
+        created.map_err(|source| self.staging(source))
     }
 
     pub(crate) fn staging(&self, source: StagingError) -> PullError {

@@ -18,7 +18,6 @@ use crate::layout::{PlannedPart, plan_parts};
 use crate::pin::read_plan;
 use crate::ports::Event;
 use crate::run::Work;
-use crate::stored;
 
 /// What staging led to.
 #[derive(Debug)]
@@ -65,7 +64,7 @@ pub(crate) async fn stage(
     }
     let manifest = assemble(work, state, slice, &layout, &prefix, &parts).await?;
     let key = keys::manifest(&work.stream, state.generation, slice.sequence);
-    Ok(Staged::Manifest(Box::new(stored::create(work, &key, manifest).await?)))
+    Ok(Staged::Manifest(Box::new(work.create_once(&key, manifest).await?)))
 }
 
 /// Stages what is missing of a slice beside the run that will make its manifest. Begins at a part
@@ -187,7 +186,7 @@ async fn stage_part(
 ) -> Result<(), PullError> {
     // Another worker may have staged it since the list was made.
     let record = keys::part_record(prefix, part.index);
-    if stored::read::<PartRecord>(work, &record).await?.is_some() {
+    if work.read_once::<PartRecord>(&record).await?.is_some() {
         work.figures(|figures| figures.parts_reused += 1);
         return Ok(());
     }
@@ -227,7 +226,7 @@ async fn stage_part(
         received_bytes: part.compressed_bytes,
         columns: written.columns,
     };
-    let counts = stored::create(work, &keys::part_record(prefix, part.index), record).await?;
+    let counts = work.create_once(&keys::part_record(prefix, part.index), record).await?;
     work.figures(|figures| {
         figures.rows_staged += written.rows;
         figures.parts_staged += 1;
@@ -259,7 +258,7 @@ async fn assemble(
     let mut records = Vec::with_capacity(parts.len());
     for part in parts {
         let key = keys::part_record(prefix, part.index);
-        let Some(record) = stored::read::<PartRecord>(work, &key).await? else {
+        let Some(record) = work.read_once::<PartRecord>(&key).await? else {
             return Err(work.mismatch(format!("the record of part {} is missing", part.index)));
         };
         if record.index != part.index || record.rows != part.rows {

@@ -47,7 +47,6 @@ mod ports;
 mod preview;
 mod run;
 mod stage;
-mod stored;
 mod validate;
 
 #[cfg(test)]
@@ -55,6 +54,6 @@ mod tests;
 
 pub use error::PushError;
 pub use job::{Limits, PushContext, PushJob, Rules, target_lease};
-pub use ports::{Clock, Event, Ports, Progress, Silent};
+pub use ports::{Event, Ports, Progress, Silent};
 pub use preview::{Preview, preview};
 pub use run::push_table;

@@ -11,12 +11,11 @@ use snowferry_model::push::{
 use snowferry_model::state::LedgerPosition;
 use snowferry_model::time::UnixMillis;
 use snowferry_snowflake::SnowflakeError;
-use snowferry_staging::push_keys;
+use snowferry_staging::{push_keys, stored};
 
 use crate::commit::{Moved, give_up, store};
 use crate::error::PushError;
 use crate::run::Work;
-use crate::stored;
 use crate::validate::{Judged, judge, refuse, target_columns};
 
 /// What pinning led to.
@@ -169,7 +168,7 @@ async fn remember(
         run_id: plan.run_id.clone(),
         pinned_at: plan.pinned_at,
     };
-    stored::create(work, &key, plan).await?;
+    work.create_once(&key, plan).await?;
     let after = PushState { slice: Some(slice.clone()), ..stored.state.clone() };
     let ours =
         |now: &PushState| now.generation == after.generation && now.slice.as_ref() == Some(&slice);

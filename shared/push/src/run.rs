@@ -13,6 +13,7 @@ use snowferry_model::push::{
 };
 use snowferry_model::state::StreamKey;
 use snowferry_snowflake::SnowflakeError;
+use snowferry_staging::stored::{self, StoredForm};
 use snowferry_staging::{ObjectKey, StagingError, push_keys};
 
 use crate::apply::{Finished, finish};
@@ -22,7 +23,6 @@ use crate::job::{PushContext, PushJob, target_lease};
 use crate::pin::{Pinned, pin};
 use crate::ports::{Event, Ports};
 use crate::stage::{Staged, stage};
-use crate::stored;
 
 /// How often a run looks again after other runs changed the state under it.
 const MAX_ROUNDS: u32 = 32;
@@ -144,7 +144,7 @@ enum Step {
 async fn step(work: &Work<'_>, stored: &StoredPush) -> Result<Step, PushError> {
     let state = &stored.state;
     let next = push_keys::manifest(&work.job.push, state.generation, state.next().sequence);
-    if let Some(manifest) = stored::read::<PushManifest>(work, &next).await? {
+    if let Some(manifest) = work.read_once::<PushManifest>(&next).await? {
         return finished(work, stored, &manifest).await;
     }
     if work.past_deadline() {
@@ -303,6 +303,25 @@ impl<'a> Work<'a> {
 
     pub(crate) fn target(&self, source: SnowflakeError) -> PushError {
         PushError::Target { table: self.job.target.clone(), source }
+    }
+
+    /// Reads an object that is created once; `None` when there is certainly none.
+    pub(crate) async fn read_once<T: StoredForm>(
+        &self,
+        key: &ObjectKey,
+    ) -> Result<Option<T>, PushError> {
+        let read = stored::read(self.ports.staging.as_ref(), key).await;
+        read.map_err(|source| self.staging(source))
+    }
+
+    /// Creates an object unless there is one, and returns the one that is there afterwards.
+    pub(crate) async fn create_once<T: StoredForm>(
+        &self,
+        key: &ObjectKey,
+        value: T,
+    ) -> Result<T, PushError> {
+        let created = stored::create(self.ports.staging.as_ref(), key, value).await;
+        created.map_err(|source| self.staging(source))
     }
 
     pub(crate) fn staging(&self, source: StagingError) -> PushError {

@@ -26,7 +26,6 @@ use crate::error::PushError;
 use crate::guards::guard;
 use crate::ports::Event;
 use crate::run::Work;
-use crate::stored;
 
 /// What staging led to.
 pub(crate) enum Staged {
@@ -105,7 +104,7 @@ async fn read_plan(
     slice: &PushSlice,
 ) -> Result<PushPlan, PushError> {
     let key = push_keys::plan(&work.job.push, state.generation, slice.sequence, &slice.plan);
-    stored::read(work, &key)
+    work.read_once(&key)
         .await?
         .ok_or_else(|| work.staging(StagingError::Missing { key: key.to_string() }))
 }
@@ -114,7 +113,7 @@ async fn read_plan(
 async fn publish(work: &Work<'_>, manifest: PushManifest) -> Result<Staged, PushError> {
     let key = push_keys::manifest(&work.job.push, manifest.generation, manifest.sequence);
     let ours = manifest.clone();
-    let counts = stored::create(work, &key, manifest).await?;
+    let counts = work.create_once(&key, manifest).await?;
     if counts.parts != ours.parts {
         for part in &ours.parts {
             work.discard(&ObjectKey(part.object.clone())).await;

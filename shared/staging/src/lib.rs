@@ -6,6 +6,7 @@
 //! [`Staging::list`] shows.
 //!
 //! - [`keys`], [`push_keys`]: where each object of a slice lives.
+//! - [`stored`]: small JSON objects that are created once, and read back when nobody answered.
 //! - [`part`]: batches → Parquet with exact statistics, in bounded memory, off the runtime thread.
 //! - [`memory`]: a store in memory; the fake.
 //! - `local` (feature): a folder on this machine.
@@ -29,6 +30,7 @@ pub mod part;
 pub mod push_keys;
 #[cfg(feature = "s3")]
 pub mod s3;
+pub mod stored;
 #[cfg(test)]
 mod tests;
 

@@ -3,6 +3,7 @@
 mod local;
 mod part;
 mod s3;
+mod stored;
 
 use std::sync::Arc;
 

@@ -10,7 +10,8 @@ use snowferry_bootstrap::clock::{self, SystemClock};
 use snowferry_bootstrap::config::Connection;
 use snowferry_model::names::TableName;
 use snowferry_model::state::StreamKey;
-use snowferry_pull::{Clock, Limits, Mode, Ports, RunContext, TableJob, pull_table};
+use snowferry_model::time::Clock;
+use snowferry_pull::{Limits, Mode, Ports, RunContext, TableJob, pull_table};
 
 use super::control::rests;
 use super::maintain;

@@ -13,7 +13,7 @@ use snowferry_bootstrap::app::App;
 use snowferry_bootstrap::clock::SystemClock;
 use snowferry_model::export::{ExportQuery, ExportSource, Parameter};
 use snowferry_model::fault::Fault;
-use snowferry_pull::Clock;
+use snowferry_model::time::Clock;
 
 use crate::args::Global;
 use crate::failure::{Done, Failure};

@@ -6,8 +6,8 @@ use snowferry_bootstrap::app::{App, TableStatus};
 use snowferry_bootstrap::clock::SystemClock;
 use snowferry_bootstrap::config::{self, Connection};
 use snowferry_bootstrap::push::PushStatus;
-use snowferry_model::time::UnixMillis;
-use snowferry_pull::{Clock, Mode, TableJob, guarantee};
+use snowferry_model::time::{Clock, UnixMillis};
+use snowferry_pull::{Mode, TableJob, guarantee};
 use snowferry_push::PushJob;
 
 use crate::args::Global;

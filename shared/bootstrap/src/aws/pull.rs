@@ -23,7 +23,8 @@ use snowferry_checkpoint::CheckpointStore;
 use snowferry_model::fault::{Fault, Retry};
 use snowferry_model::names::TableName;
 use snowferry_model::run::{Outcome, RunRecord};
-use snowferry_pull::{Clock, Limits, RunContext, TableJob, assist, pull_table};
+use snowferry_model::time::Clock;
+use snowferry_pull::{Limits, RunContext, TableJob, assist, pull_table};
 
 use super::event::{self, Event, Message, Request, Selection};
 use super::failure::Failure;

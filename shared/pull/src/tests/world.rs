@@ -14,13 +14,13 @@ use snowferry_model::names::{ConnectionName, Identifier, TableName};
 use snowferry_model::plan::IntegerPolicy;
 use snowferry_model::run::{Outcome, RunRecord};
 use snowferry_model::state::StreamKey;
-use snowferry_model::time::UnixMillis;
+use snowferry_model::time::{Clock, UnixMillis};
 use snowferry_model::types::{ColumnDescription, SnowflakeType};
 use snowferry_model::watermark::Lookback;
 use snowferry_snowflake::memory::{MemoryOptions, MemorySource, MemoryValue};
 use snowferry_staging::memory::MemoryStaging;
 
-use crate::ports::{Clock, Ports, Silent};
+use crate::ports::{Ports, Silent};
 use crate::tests::faults::{Faults, Faulty};
 use crate::{Limits, Mode, RunContext, SchemaPolicy, TableJob, pull_table};
 

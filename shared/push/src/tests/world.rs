@@ -19,13 +19,13 @@ use snowferry_model::push::{
     Delivery, PushKey, PushMode, PushName, PushOutcome, PushRunRecord, TargetColumn,
 };
 use snowferry_model::state::StreamKey;
-use snowferry_model::time::UnixMillis;
+use snowferry_model::time::{Clock, UnixMillis};
 use snowferry_model::types::SnowflakeType;
 use snowferry_snowflake::Target;
 use snowferry_snowflake::memory::target::{Flaw, MemoryTarget, TextRow};
 use snowferry_staging::memory::MemoryStaging;
 
-use crate::ports::{Clock, Ports, Silent};
+use crate::ports::{Ports, Silent};
 use crate::tests::faults::{Faults, Faulty};
 use crate::{Limits, PushContext, PushJob, Rules, push_table};
 
