@@ -35,6 +35,12 @@ impl Planning<'_> {
         self.account.access.effective(self.session.role.as_deref())
     }
 
+    /// Whether transactions of a user may be seen and ended: one's own, or all by an account
+    /// administrator.
+    pub(crate) fn may_end_transactions_of(&self, user: &str) -> bool {
+        user == self.session.user || self.roles().contains("ACCOUNTADMIN")
+    }
+
     fn all_powerful(&self) -> bool {
         Access::all_powerful(&self.roles())
     }

@@ -18,6 +18,9 @@ use crate::engine::{Bind, Ended, Outcome, SessionContext, SqlError};
 /// BEGIN, COMMIT and ROLLBACK.
 const TRANSACTION_CONTROL: i64 = 0x5000;
 
+/// SELECT.
+const QUERY: i64 = 0x1000;
+
 /// COPY INTO a location.
 const UNLOAD: i64 = 0x3700;
 
@@ -113,7 +116,9 @@ impl Engine {
             Command::Show(show) => {
                 let planning = self.planning(context, binds).await?;
                 let rows = match show.kind {
-                    show::ShowKind::Transactions => show::transactions(&self.inner.transactions),
+                    show::ShowKind::Transactions => {
+                        show::transactions(&planning, &self.inner.transactions, &show.scope)
+                    }
                     show::ShowKind::Locks => show::locks(&self.inner.transactions),
                     _ => show.run(&planning)?,
                 };
@@ -147,6 +152,12 @@ impl Engine {
             Command::RollBack => {
                 self.inner.transactions.roll_back(context.session_id).await;
                 done(TRANSACTION_CONTROL, self.inner.catalog.tick())
+            }
+            Command::Abort(id) => {
+                let planning = self.planning(context, binds).await?;
+                let may = |user: &str| planning.may_end_transactions_of(user);
+                let ended = self.inner.transactions.abort(id, may).await?;
+                answer(show::aborted(id, ended), QUERY, planning.now_ns)
             }
             Command::SetContainerProperties => {
                 self.commit(context.session_id).await?;
@@ -347,7 +358,7 @@ async fn query(planning: &Planning<'_>, tokens: &Tokens) -> Result<Ran, SqlError
         planning.warehouse()?;
     }
     let outcome = Outcome {
-        statement_type_id: 0x1000,
+        statement_type_id: QUERY,
         columns: compiled.columns.clone(),
         rows: plan::run(compiled).await?,
         json_only: false,

@@ -1,5 +1,7 @@
 //! Reads statements token by token: what Snowflake's own grammar has and sqlparser lacks.
 
+mod named;
+
 use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;

@@ -136,6 +136,8 @@ pub(crate) enum Command {
     Begin(Option<String>),
     Commit,
     RollBack,
+    /// SELECT SYSTEM$ABORT_TRANSACTION(id).
+    Abort(u64),
     /// About roles, grants, warehouses, users or network policies.
     Account(AccountCommand),
     /// A statement about stages and file formats.
@@ -149,16 +151,19 @@ pub(crate) enum Command {
 /// Reads a statement; queries and DML are left to sqlparser.
 pub(crate) fn parse(mut tokens: Tokens, binds: &[Bind]) -> Result<Command, SqlError> {
     let whole = tokens.clone();
+    if tokens.eat("SELECT SYSTEM$ABORT_TRANSACTION") {
+        return abort(&mut tokens);
+    }
     if tokens.at_words(&["SELECT"])
         || tokens.at_words(&["WITH"])
         || tokens.at_words(&["VALUES"])
         || tokens.peek() == Some(&Token::LParen)
     {
-        return Ok(Command::Query(whole));
+        return whole.named(binds).map(Command::Query);
     }
     for word in ["INSERT", "UPDATE", "DELETE", "MERGE"] {
         if tokens.at_words(&[word]) {
-            return Ok(Command::Change(whole));
+            return whole.named(binds).map(Command::Change);
         }
     }
     tokens = tokens.bound(binds)?;
@@ -224,6 +229,15 @@ fn begin(tokens: &mut Tokens) -> Result<Command, SqlError> {
     let _kind = tokens.eat("START TRANSACTION") || tokens.eat("WORK") || tokens.eat("TRANSACTION");
     let name = if tokens.eat("NAME") { Some(tokens.identifier()?) } else { None };
     Ok(Command::Begin(name))
+}
+
+/// The id must be a literal, as at the real service.
+fn abort(tokens: &mut Tokens) -> Result<Command, SqlError> {
+    tokens.expect_token(&Token::LParen)?;
+    let id = tokens.integer()?;
+    tokens.expect_token(&Token::RParen)?;
+    tokens.end()?;
+    Ok(Command::Abort(id))
 }
 
 fn use_command(tokens: &mut Tokens) -> Result<Command, SqlError> {
@@ -320,6 +334,7 @@ impl Command {
             Self::Begin(_) => "BEGIN_TRANSACTION",
             Self::Commit => "COMMIT",
             Self::RollBack => "ROLLBACK",
+            Self::Abort(_) => "SELECT",
             Self::Account(AccountCommand::Grant(_) | AccountCommand::GrantRole { .. }) => "GRANT",
             Self::Account(AccountCommand::Revoke(_) | AccountCommand::RevokeRole { .. }) => {
                 "REVOKE"

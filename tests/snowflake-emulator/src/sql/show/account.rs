@@ -436,8 +436,17 @@ fn holders_of(planning: &Planning<'_>, wanted: &str) -> Rows {
     rows
 }
 
-/// SHOW TRANSACTIONS: the open ones.
-pub(crate) fn transactions(transactions: &Transactions) -> Rows {
+/// SHOW TRANSACTIONS: the open ones of the user; with IN ACCOUNT, which an account administrator
+/// may ask for, those of all.
+pub(crate) fn transactions(
+    planning: &Planning<'_>,
+    transactions: &Transactions,
+    scope: &Scope,
+) -> Rows {
+    let shown = |user: &str| match scope {
+        Scope::Account => planning.may_end_transactions_of(user),
+        _ => user == planning.session.user,
+    };
     let mut rows = Rows::new(vec![
         ("id", NUMBER),
         ("user", TEXT),
@@ -447,7 +456,7 @@ pub(crate) fn transactions(transactions: &Transactions) -> Rows {
         ("state", TEXT),
         ("scope", NUMBER),
     ]);
-    for transaction in transactions.list() {
+    for transaction in transactions.list().into_iter().filter(|one| shown(&one.user)) {
         let unnamed = || transaction.id.to_string();
         rows.push(vec![
             Value::integer(transaction.id),
@@ -459,6 +468,16 @@ pub(crate) fn transactions(transactions: &Transactions) -> Rows {
             Value::integer(0),
         ]);
     }
+    rows
+}
+
+/// What SYSTEM$ABORT_TRANSACTION says.
+pub(crate) fn aborted(id: u64, ended: bool) -> Rows {
+    let mut rows = Rows::new(vec![("SYSTEM$ABORT_TRANSACTION", TEXT)]);
+    rows.push(vec![Value::text(match ended {
+        true => format!("Aborted transaction id {id}."),
+        false => format!("Transaction {id} has ended already."),
+    })]);
     rows
 }
 

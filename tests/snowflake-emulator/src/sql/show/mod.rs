@@ -4,7 +4,7 @@ mod account;
 mod catalog;
 mod describe;
 
-pub(crate) use account::{locks, transactions};
+pub(crate) use account::{aborted, locks, transactions};
 pub(crate) use describe::describe;
 
 use super::command::{Container, GrantedOn};

@@ -123,6 +123,22 @@ async fn a_wall_clock_is_read_in_the_zone_of_the_session() {
 }
 
 #[tokio::test]
+async fn names_of_tables_are_taken_from_texts_and_binds() {
+    let mut fixture = Fixture::new().await;
+    fixture.text("CREATE TABLE \"odd name\" (A INT)").await;
+    let insert = "INSERT INTO IDENTIFIER(?) VALUES (?), (?)";
+    let binds = [("TEXT", "\"odd name\""), ("FIXED", "7"), ("FIXED", "8")];
+    assert_eq!(fixture.bound(insert, &binds).await, "2");
+    for (sql, binds) in [
+        ("SELECT MAX(A) FROM IDENTIFIER(?)", &binds[..1]),
+        ("SELECT MAX(A) FROM IDENTIFIER('D.PUBLIC.\"odd name\"')", &[]),
+        ("SELECT A FROM IDENTIFIER(?) WHERE A > ?", &binds[..2]),
+    ] {
+        assert_eq!(fixture.bound(sql, binds).await, "8", "{sql}");
+    }
+}
+
+#[tokio::test]
 async fn binds_carry_values_in_the_units_of_the_drivers() {
     let mut fixture = Fixture::new().await;
     for (kind, value, expected) in [

@@ -247,6 +247,37 @@ async fn a_session_that_ends_rolls_back_and_frees_its_locks() {
 }
 
 #[tokio::test]
+async fn a_transaction_of_ones_own_is_ended_from_another_session() {
+    let mut fixture = two_rows().await;
+    fixture.play(&[(8, "BEGIN TRANSACTION NAME LEFT_OPEN", DONE), (8, "DELETE FROM T", "2")]).await;
+    let id = fixture.engine.inner.transactions.of(8).unwrap().id;
+    let abort = format!("SELECT SYSTEM$ABORT_TRANSACTION({id})");
+    fixture.session.user = "BERT".to_owned();
+    fixture
+        .play(&[
+            (7, "SHOW TRANSACTIONS", ""),
+            (7, &abort, "003001"),
+            (7, "DELETE FROM T", "000625"),
+        ])
+        .await;
+    fixture.session.user = "ANNA".to_owned();
+    let ended = format!("Aborted transaction id {id}.");
+    let again = format!("Transaction {id} has ended already.");
+    fixture
+        .play(&[
+            (7, &abort, &ended),
+            (7, &abort, &again),
+            (7, "SELECT SYSTEM$ABORT_TRANSACTION(A) FROM T", "001003"),
+            (7, "UPDATE T SET A = 9 WHERE A = 1", "1|0"),
+            // The session goes on, each change by itself.
+            (8, "SELECT CURRENT_TRANSACTION() IS NULL", "true"),
+            (8, "DELETE FROM T WHERE A = 2", "1"),
+            (7, ALL, "9"),
+        ])
+        .await;
+}
+
+#[tokio::test]
 async fn an_idle_transaction_gives_way() {
     for (idle, expected) in [(Duration::from_secs(300), "000625"), (Duration::ZERO, "1")] {
         let mut fixture = two_rows_with(idle).await;

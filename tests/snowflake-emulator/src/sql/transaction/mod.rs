@@ -189,6 +189,32 @@ impl Transactions {
         *work = Work { ended: true, ..Work::default() };
     }
 
+    /// Rolls back an open transaction of any session, which goes on without one; whether there was
+    /// such a transaction.
+    ///
+    /// # Errors
+    /// When it belongs to a user that the caller may not act for.
+    pub(crate) async fn abort(
+        &self,
+        id: u64,
+        may: impl Fn(&str) -> bool + Send,
+    ) -> Result<bool, SqlError> {
+        let Some(transaction) = self.list().into_iter().find(|one| one.id == id) else {
+            return Ok(false);
+        };
+        if !may(&transaction.user) {
+            let message = format!(
+                "SQL access control error:\nInsufficient privileges to operate on transaction '{id}'."
+            );
+            return Err(sql_error("003001", "42501", message));
+        }
+        let mut work = transaction.work.lock().await;
+        self.forget(&transaction);
+        let was_open = !work.ended;
+        *work = Work { ended: true, ..Work::default() };
+        Ok(was_open)
+    }
+
     /// Rolls back the transaction of a session that is gone; its locks are free once the last of
     /// its statements has stopped.
     pub(crate) fn end_session(&self, session_id: u64) {
