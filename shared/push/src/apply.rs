@@ -2,15 +2,16 @@
 
 use snowferry_checkpoint::StoredPush;
 use snowferry_model::fault::Fault;
-use snowferry_model::push::{ColumnVerdict, Delivery, PushManifest, PushMode};
+use snowferry_model::push::{ColumnVerdict, Delivery, PushManifest};
 use snowferry_model::state::LedgerPosition;
 use snowferry_snowflake::{Applied, LedgerMove, SnowflakeError, StagedRows};
+use snowferry_staging::push_keys;
 
 use crate::commit::{Moved, clean_up, commit, give_up};
 use crate::error::PushError;
 use crate::ports::Event;
 use crate::run::Work;
-use crate::stage::upload;
+use crate::stage::{part_file, upload};
 use crate::validate::refuse;
 
 /// How often one run tries to apply a manifest when nothing certain comes back.
@@ -160,8 +161,7 @@ async fn check_target(
 fn check_age(work: &Work<'_>, manifest: &PushManifest) -> Result<(), PushError> {
     let plan = &manifest.plan;
     let days = work.ports.clock.now().since_ms(plan.pinned_at) / DAY_MS;
-    let relies = plan.delivery == Delivery::NoLedger && plan.mode == PushMode::Append;
-    if relies && days >= METADATA_DAYS {
+    if plan.relies_on_files() && days >= METADATA_DAYS {
         return Err(PushError::MetadataExpired { push: work.job.push.to_string(), days });
     }
     Ok(())
@@ -179,9 +179,11 @@ async fn staged(
         Err(error) => error,
     };
     match error {
-        SnowflakeError::FileMissing { .. } if may_upload_again(manifest) => {
+        // A file that is brought again would look like another one to the load metadata.
+        SnowflakeError::FileMissing { .. } if !manifest.plan.relies_on_files() => {
             for part in &manifest.parts {
-                upload(work, part).await?;
+                let place = (manifest.generation, manifest.sequence);
+                upload(work, part, part_file(work, place, &manifest.plan, part)).await?;
             }
             target.stage(manifest).await.map_err(|source| work.target(source))
         }
@@ -192,13 +194,6 @@ async fn staged(
         }
         error => Err(work.target(error)),
     }
-}
-
-/// A file that is brought again may look like another one to the load metadata, on which only an
-/// append without a ledger relies.
-fn may_upload_again(manifest: &PushManifest) -> bool {
-    let plan = &manifest.plan;
-    plan.delivery != Delivery::NoLedger || plan.mode != PushMode::Append
 }
 
 /// Compares what the server counts with what was written; verdicts for keys that do not hold.
@@ -250,15 +245,26 @@ async fn committed(
 ) -> Result<Finished, PushError> {
     let moved = commit(work, stored, manifest).await?;
     if moved == Moved::Yes {
-        discard(work, manifest, staged).await;
+        drop_staging(work, staged).await;
         clean_up(work, manifest).await;
     }
     Ok(Finished::Committed(moved))
 }
 
+/// Takes away the staging table and the files of a manifest that can not be applied.
 async fn discard(work: &Work<'_>, manifest: &PushManifest, staged: Option<&StagedRows>) {
-    if let Err(error) = work.ports.target.discard(manifest, staged).await {
-        tracing::warn!(code = error.code(), "take staged rows and files away");
+    drop_staging(work, staged).await;
+    let push = &work.job.push;
+    let prefix = push_keys::sequence_prefix(push, manifest.generation, manifest.sequence);
+    if let Err(error) = work.ports.target.remove(&prefix).await {
+        tracing::warn!(code = error.code(), "take uploaded files away");
+    }
+}
+
+async fn drop_staging(work: &Work<'_>, staged: Option<&StagedRows>) {
+    let Some(staged) = staged else { return };
+    if let Err(error) = work.ports.target.discard(staged).await {
+        tracing::warn!(code = error.code(), "take staged rows away");
     }
 }
 
@@ -268,6 +274,7 @@ fn may_repeat(error: &SnowflakeError) -> bool {
         error,
         SnowflakeError::Unknown { .. }
             | SnowflakeError::StagingGone { .. }
+            | SnowflakeError::TransactionEnded { .. }
             | SnowflakeError::Unreachable { .. }
             | SnowflakeError::Status { .. }
     )

@@ -1,6 +1,9 @@
 //! Moves the state past a slice, or gives a slice up, by compare-and-set.
 
+use std::collections::BTreeSet;
+
 use snowferry_checkpoint::{CheckpointError, StoredPush};
+use snowferry_model::fault::Fault;
 use snowferry_model::push::{PushManifest, PushState};
 use snowferry_staging::push_keys;
 
@@ -73,16 +76,35 @@ pub(crate) async fn store(
     }
 }
 
-/// Deletes the parts of a committed sequence number; its manifest stays, so that a run that still
-/// works on the same slice finds it and needs no data. Failures are left to a later clean-up.
+/// Takes away what a committed sequence number and those before it have left, here and at the
+/// server. Manifests stay, so that a run that still works on such a slice finds it and needs no
+/// data. What belongs to later numbers is another run's. Failures are left to the next commit.
 pub(crate) async fn clean_up(work: &Work<'_>, manifest: &PushManifest) {
     let push = &work.job.push;
-    let prefix = push_keys::sequence_prefix(push, manifest.generation, manifest.sequence);
-    let keep = push_keys::manifest(push, manifest.generation, manifest.sequence);
-    let Ok(objects) = work.ports.staging.list(&prefix).await else { return };
-    for object in objects {
-        if object.key != keep {
+    let done = |key: &str| {
+        push_keys::position(push, key)
+            .filter(|(generation, sequence)| {
+                (*generation, *sequence) <= (manifest.generation, manifest.sequence)
+            })
+            .filter(|(generation, sequence)| {
+                key != push_keys::manifest(push, *generation, *sequence).0
+            })
+    };
+    let prefix = push_keys::push_prefix(push);
+    for object in work.ports.staging.list(&prefix).await.unwrap_or_default() {
+        if done(&object.key.0).is_some() {
             work.discard(&object.key).await;
+        }
+    }
+    let files = match work.ports.target.files(&prefix).await {
+        Ok(files) => files,
+        Err(error) => return tracing::warn!(code = error.code(), "list uploaded files"),
+    };
+    let places: BTreeSet<_> = files.keys().filter_map(|file| done(file)).collect();
+    for (generation, sequence) in places {
+        let folder = push_keys::sequence_prefix(push, generation, sequence);
+        if let Err(error) = work.ports.target.remove(&folder).await {
+            tracing::warn!(code = error.code(), "take uploaded files away");
         }
     }
 }

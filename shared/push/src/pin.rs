@@ -4,9 +4,10 @@ use sha2::{Digest, Sha256};
 use snowferry_checkpoint::StoredPush;
 use snowferry_database::Description;
 use snowferry_model::export::ExportQuery;
+use snowferry_model::names::TableName;
 use snowferry_model::push::{
-    ColumnVerdict, Delivery, PUSH_PLAN_VERSION, PushPlan, PushSlice, PushState, TargetDescription,
-    refused,
+    ColumnVerdict, Delivery, PUSH_PLAN_VERSION, Privilege, PushPlan, PushSlice, PushState,
+    TargetDescription, refused,
 };
 use snowferry_model::state::LedgerPosition;
 use snowferry_model::time::UnixMillis;
@@ -32,24 +33,27 @@ pub(crate) enum Pinned {
 pub(crate) async fn pin(work: &Work<'_>, stored: &StoredPush) -> Result<Pinned, PushError> {
     let now = work.ports.clock.now();
     let described = describe(work, now).await?;
-    let target = match target(work, &described).await? {
+    let (ledger, no_ledger) = match ledger(work).await? {
+        Ok(ledger) => (ledger, None),
+        Err(verdict) => (None, Some(verdict)),
+    };
+    let target = match target(work, &described, no_ledger.is_none()).await? {
         Ok(target) => target,
-        Err(verdicts) => return Ok(Pinned::Refused(verdicts)),
+        Err(verdicts) => {
+            return Ok(Pinned::Refused(verdicts.into_iter().chain(no_ledger).collect()));
+        }
     };
-    let ledger = match ledger(work).await? {
-        Ok(ledger) => ledger,
-        Err(verdict) => return Ok(Pinned::Refused(vec![verdict])),
-    };
+    let mut judged = judge(work.job, &described.schema, &target);
+    judged.verdicts.extend(no_ledger);
+    if refused(&judged.verdicts) {
+        return Ok(Pinned::Refused(judged.verdicts));
+    }
     let with_ledger = work.job.delivery != Delivery::NoLedger;
     if with_ledger && is_out_of_step(ledger, &stored.state) {
         // Our state or the ledger was lost, restored or switched on: both begin anew.
         let newest = ledger.map_or(0, |at| at.generation).max(stored.state.generation);
         give_up(work, stored, newest.saturating_add(1)).await?;
         return Ok(Pinned::Moved);
-    }
-    let judged = judge(work.job, &described.schema, &target);
-    if refused(&judged.verdicts) {
-        return Ok(Pinned::Refused(judged.verdicts));
     }
     let plan = plan(work, described, &target, judged, now);
     Ok(match remember(work, stored, plan).await? {
@@ -72,6 +76,7 @@ pub(crate) async fn describe(work: &Work<'_>, now: UnixMillis) -> Result<Descrip
 async fn target(
     work: &Work<'_>,
     described: &Description,
+    may_create: bool,
 ) -> Result<Result<TargetDescription, Vec<ColumnVerdict>>, PushError> {
     let ports = &work.ports.target;
     match ports.inspect(&work.job.target).await {
@@ -83,7 +88,8 @@ async fn target(
         Err(error) => return Err(work.target(error)),
     }
     let columns = match target_columns(work.job, &described.schema) {
-        Ok(columns) => columns,
+        Ok(columns) if may_create => columns,
+        Ok(_) => return Ok(Err(Vec::new())),
         Err(verdicts) => return Ok(Err(verdicts)),
     };
     ports.create(&work.job.target, &columns).await.map_err(|source| work.target(source))?;
@@ -105,8 +111,12 @@ pub(crate) async fn ledger(
     work: &Work<'_>,
 ) -> Result<Result<Option<LedgerPosition>, ColumnVerdict>, PushError> {
     let Delivery::Ledger { table } = &work.job.delivery else { return Ok(Ok(None)) };
-    match work.ports.target.ledger(table, &work.job.push).await {
-        Ok(position) => Ok(Ok(position)),
+    let found = match work.ports.target.ledger(table, &work.job.push).await {
+        Ok(position) => work.ports.target.inspect(table).await.map(|ledger| (position, ledger)),
+        Err(error) => Err(error),
+    };
+    match found {
+        Ok((position, ledger)) => Ok(may_write(table, &ledger).map_or(Ok(position), Err)),
         Err(SnowflakeError::NotFound { role, .. }) => {
             let reason = format!("the ledger table {table} does not exist for the role {role}");
             let repair = "run the push part of `snowferry setup-sql`, or set `ledger: none` and \
@@ -115,6 +125,20 @@ pub(crate) async fn ledger(
         }
         Err(error) => Err(work.target(error)),
     }
+}
+
+/// The verdict on a ledger that our role may not write.
+fn may_write(table: &TableName, ledger: &TargetDescription) -> Option<ColumnVerdict> {
+    let needed = [Privilege::Insert, Privilege::Update, Privilege::Delete];
+    let missing = needed.into_iter().filter(|privilege| !ledger.may(*privilege));
+    let missing: Vec<_> = missing.map(Privilege::as_str).collect();
+    if missing.is_empty() {
+        return None;
+    }
+    let (missing, role) = (missing.join(", "), &ledger.role);
+    let reason = format!("the role {role} may not {missing} in the ledger table {table}");
+    let repair = format!("GRANT {missing} ON TABLE {table} TO ROLE {role}");
+    Some(refuse("", "ledger", "", reason, Some(repair)))
 }
 
 /// Returns whether the ledger is not where a state without a slice in work says.

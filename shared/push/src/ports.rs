@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use snowferry_checkpoint::{LeaseStore, PushStore};
 use snowferry_database::Export;
-use snowferry_model::push::PushKey;
+use snowferry_model::push::{PushKey, PushPart};
 use snowferry_model::time::Clock;
 use snowferry_snowflake::Target;
 use snowferry_staging::Staging;
@@ -75,6 +75,12 @@ pub enum Event {
         /// The sequence number reached.
         sequence: u64,
     },
+}
+
+impl Event {
+    pub(crate) fn staged(part: &PushPart) -> Self {
+        Self::Staged { part: part.index, rows: part.rows, size_bytes: part.size_bytes }
+    }
 }
 
 /// A watcher that does not look.

@@ -3,6 +3,7 @@
 //! Nothing leaves our staging before every row was looked at: one value that does not fit keeps all
 //! parts here, and they are deleted.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -79,11 +80,20 @@ pub(crate) async fn stage(
         return Ok(Staged::Refused(verdicts));
     }
     let mut parts = parts.finish().await?;
+    let there = uploaded(work, state.generation, slice, &plan).await?;
     for part in &mut parts {
         if work.past_deadline() {
             return Ok(Staged::Deadline);
         }
-        part.file = upload(work, part).await?;
+        let file = part_file(work, (state.generation, slice.sequence), &plan, part);
+        part.file = match there.get(&file) {
+            Some(name) => {
+                work.figures(|figures| figures.parts_reused += 1);
+                work.event(Event::staged(part));
+                name.clone()
+            }
+            None => upload(work, part, file).await?,
+        };
         work.keep_lease().await;
     }
     let manifest = PushManifest {
@@ -109,7 +119,22 @@ async fn read_plan(
         .ok_or_else(|| work.staging(StagingError::Missing { key: key.to_string() }))
 }
 
-/// Creates the manifest; if another run was faster, its parts count and ours go.
+/// Lists the files that earlier attempts at the slice have brought to the server.
+async fn uploaded(
+    work: &Work<'_>,
+    generation: u64,
+    slice: &PushSlice,
+    plan: &PushPlan,
+) -> Result<BTreeMap<String, String>, PushError> {
+    if slice.run_id == work.run.run_id || plan.relies_on_files() {
+        return Ok(BTreeMap::new());
+    }
+    let prefix = push_keys::sequence_prefix(&work.job.push, generation, slice.sequence);
+    work.ports.target.files(&prefix).await.map_err(|source| work.target(source))
+}
+
+/// Creates the manifest; if another run was faster, its parts count and ours go. Files of ours at
+/// the server may be its files, too; what is nobody's goes when the slice is committed.
 async fn publish(work: &Work<'_>, manifest: PushManifest) -> Result<Staged, PushError> {
     let key = push_keys::manifest(&work.job.push, manifest.generation, manifest.sequence);
     let ours = manifest.clone();
@@ -117,10 +142,6 @@ async fn publish(work: &Work<'_>, manifest: PushManifest) -> Result<Staged, Push
     if counts.parts != ours.parts {
         for part in &ours.parts {
             work.discard(&ObjectKey(part.object.clone())).await;
-        }
-        if let Err(error) = work.ports.target.discard(&ours, None).await {
-            let code = snowferry_model::fault::Fault::code(&error);
-            tracing::warn!(code, "take uploaded files away");
         }
     }
     Ok(Staged::Manifest(Box::new(counts)))
@@ -215,17 +236,37 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// Brings a part to the server and returns the file's name there.
-pub(crate) async fn upload(work: &Work<'_>, part: &PushPart) -> Result<String, PushError> {
+/// Returns our name of a part's file at the server. It follows from the content, so that another
+/// attempt finds the file; not so where a repeat is known by its files, because there a file that
+/// a run brings again, late, must not be one that was loaded.
+pub(crate) fn part_file(
+    work: &Work<'_>,
+    (generation, sequence): (u64, u64),
+    plan: &PushPlan,
+    part: &PushPart,
+) -> String {
+    if plan.relies_on_files() {
+        return part.object.clone();
+    }
+    push_keys::file(&work.job.push, generation, sequence, part.index, &part.sha256)
+}
+
+/// Brings a part to the server and returns the server's name of the file.
+pub(crate) async fn upload(
+    work: &Work<'_>,
+    part: &PushPart,
+    file: String,
+) -> Result<String, PushError> {
     let file = FileToUpload {
         object: part.object.clone(),
+        file,
         size_bytes: part.size_bytes,
         sha256: part.sha256.clone(),
     };
     let files = StagedFiles(Arc::clone(&work.ports.staging));
     let name = work.ports.target.upload(&file, &files).await;
     let name = name.map_err(|source| work.target(source))?;
-    work.event(Event::Staged { part: part.index, rows: part.rows, size_bytes: part.size_bytes });
+    work.event(Event::staged(part));
     Ok(name)
 }
 

@@ -203,6 +203,13 @@ pub enum SnowflakeError {
         /// The target.
         table: String,
     },
+    /// A transaction was ended from outside, by an administrator, by another run or because it was
+    /// in somebody's way; nothing was changed.
+    #[error("the transaction on {table} was ended from outside")]
+    TransactionEnded {
+        /// The target.
+        table: String,
+    },
     /// A file that was uploaded is not there any more.
     #[error("the uploaded file {file} is missing")]
     FileMissing {
@@ -256,6 +263,7 @@ impl Fault for SnowflakeError {
             Self::Status { .. } => "SNOWFLAKE_STATUS",
             Self::Ledger { .. } => "SNOWFLAKE_LEDGER",
             Self::StagingGone { .. } => "SNOWFLAKE_STAGING_GONE",
+            Self::TransactionEnded { .. } => "SNOWFLAKE_TRANSACTION_ENDED",
             Self::FileMissing { .. } => "SNOWFLAKE_FILE_MISSING",
             Self::RowsRefused { .. } => "SNOWFLAKE_ROWS_REFUSED",
             Self::AppliedRows { .. } => "SNOWFLAKE_APPLIED_ROWS",
@@ -283,6 +291,7 @@ impl Fault for SnowflakeError {
             | Self::SessionLost { .. }
             | Self::Cancelled { .. }
             | Self::StagingGone { .. }
+            | Self::TransactionEnded { .. }
             | Self::Status { .. } => Blame::Transient,
             Self::Ledger { .. } | Self::FileMissing { .. } => Blame::Operator,
             Self::RowsRefused { .. } => Blame::Customer,

@@ -5,6 +5,7 @@
 //! into the customer's table in one transaction. The table object is never replaced, so whatever
 //! the customer attached to it stays.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -35,6 +36,8 @@ pub trait PartFiles: Send + Sync {
 pub struct FileToUpload {
     /// Key of the staged object; unique to the attempt that wrote it.
     pub object: String,
+    /// Its name among ours at the server; equal names are equal content.
+    pub file: String,
     /// Its size.
     pub size_bytes: u64,
     /// SHA-256 of it in lower-case hexadecimal.
@@ -98,13 +101,19 @@ pub trait Target: Send + Sync {
         columns: &[TargetColumn],
     ) -> Result<(), SnowflakeError>;
 
-    /// Brings an object to where the server reads it and returns the file's name there. An object
-    /// that is there already keeps its file.
+    /// Brings an object to where the server reads it and returns how the server names it.
     async fn upload(
         &self,
         file: &FileToUpload,
         parts: &dyn PartFiles,
     ) -> Result<String, SnowflakeError>;
+
+    /// Lists what was brought to the server by our names that begin with `prefix`, with the names
+    /// that [`Target::upload`] returned. A file that is listed is whole.
+    async fn files(&self, prefix: &str) -> Result<BTreeMap<String, String>, SnowflakeError>;
+
+    /// Takes away what was brought to the server under our names that begin with `prefix`.
+    async fn remove(&self, prefix: &str) -> Result<(), SnowflakeError>;
 
     /// Reads the ledger in a session of its own; `None` when the push certainly has no row.
     ///
@@ -131,6 +140,8 @@ pub trait Target: Send + Sync {
     /// - [`SnowflakeError::Ledger`]: the ledger is elsewhere; nothing was changed.
     /// - [`SnowflakeError::StagingGone`]: the staging table went with its session; nothing was
     ///   changed.
+    /// - [`SnowflakeError::TransactionEnded`]: the transaction was ended from outside; nothing was
+    ///   changed.
     /// - [`SnowflakeError::AppliedRows`], [`SnowflakeError::RowsRefused`]: rolled back.
     /// - [`SnowflakeError::Unknown`]: no answer came; read the ledger before deciding.
     async fn apply(
@@ -140,10 +151,6 @@ pub trait Target: Send + Sync {
         ledger: Option<&LedgerMove>,
     ) -> Result<Applied, SnowflakeError>;
 
-    /// Takes away the staging table and the files of a manifest that is applied or given up.
-    async fn discard(
-        &self,
-        manifest: &PushManifest,
-        staged: Option<&StagedRows>,
-    ) -> Result<(), SnowflakeError>;
+    /// Takes a staging table away; one that is gone is fine.
+    async fn discard(&self, staged: &StagedRows) -> Result<(), SnowflakeError>;
 }

@@ -14,7 +14,7 @@ pub struct PushPart {
     pub index: u32,
     /// Key of the staged object, unique to the attempt that wrote it.
     pub object: String,
-    /// Name under which the server reads it, unique to the same attempt.
+    /// Name under which the server reads it.
     pub file: String,
     /// Rows in it.
     pub rows: u64,

@@ -85,6 +85,9 @@ pub struct PushFigures {
     pub rows_replaced: u64,
     /// Parts staged by this run.
     pub parts_staged: u64,
+    /// Parts that an earlier attempt had brought to the server already.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub parts_reused: u64,
     /// Bytes of the parts.
     pub staged_bytes: u64,
     /// Time to look at the target, to plan and to pin.
@@ -93,4 +96,9 @@ pub struct PushFigures {
     pub stage_ms: u64,
     /// Time to load and apply them at the server.
     pub apply_ms: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }

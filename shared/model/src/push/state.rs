@@ -236,3 +236,11 @@ pub struct PushPlan {
     /// When it was made, by the runner's clock.
     pub pinned_at: UnixMillis,
 }
+
+impl PushPlan {
+    /// Returns whether a repeat is known only by the files that the target has loaded.
+    #[must_use]
+    pub fn relies_on_files(&self) -> bool {
+        self.delivery == Delivery::NoLedger && self.mode == PushMode::Append
+    }
+}

@@ -377,6 +377,7 @@ fn pushes_stay_readable() {
             rows_applied: 2,
             rows_replaced: 3,
             parts_staged: 4,
+            parts_reused: 0,
             staged_bytes: 5,
             pin_ms: 6,
             stage_ms: 7,

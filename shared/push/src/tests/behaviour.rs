@@ -15,7 +15,9 @@ use snowferry_model::types::SnowflakeType;
 use snowferry_staging::{ObjectKey, Staging};
 
 use crate::tests::faults::{Fault, Faults};
-use crate::tests::world::{CUSTOMER_ROWS, World, columns, identifier, push_key, table, upsert};
+use crate::tests::world::{
+    CUSTOMER_ROWS, World, columns, identifier, ledger_table, push_key, table, upsert,
+};
 use crate::{push_table, target_lease};
 
 fn failure(record: &PushRunRecord) -> (&str, Blame, Retry) {
@@ -63,7 +65,7 @@ async fn a_rewrite_exchanges_the_rows_and_leaves_the_table_object() {
     let after = world.target.inspect(&table()).await.unwrap();
     assert_eq!((after.identity, after.columns), (before.identity, before.columns));
     assert_eq!(world.target.versions(&table()).len(), 3, "readers saw other contents");
-    assert_eq!(world.target.files(), 0, "uploaded files are left");
+    assert_eq!(world.target.file_names().len(), 0, "uploaded files are left");
 }
 
 #[tokio::test]
@@ -208,6 +210,35 @@ async fn a_lost_state_catches_up_with_the_ledger_and_doubles_no_row() {
         assert_eq!((state.generation, state.sequence), expected);
         assert_eq!(world.target.rows(&table()).len(), CUSTOMER_ROWS + 6);
     }
+}
+
+#[tokio::test]
+async fn files_of_a_killed_attempt_are_used_again_or_taken_away() {
+    for (delivery, reused) in
+        [(Delivery::Ledger { table: ledger_table() }, 1), (Delivery::NoLedger, 0)]
+    {
+        let world = World::new(PushMode::Append, delivery);
+        kill_until(&world, |world| !world.target.file_names().is_empty()).await;
+        assert!(!has_manifest(&world));
+        world.clock.advance_ms(2_000_000);
+        let record = world.push().await;
+        assert_eq!(record.outcome, PushOutcome::Applied);
+        assert_eq!((record.figures.parts_staged, record.figures.parts_reused), (2, reused));
+        assert!(world.target.file_names().is_empty(), "{:?}", world.target.file_names());
+        world.check().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn files_of_a_generation_that_was_given_up_go_with_the_next_commit() {
+    let world = World::with_ledger(PushMode::Rewrite);
+    kill_until(&world, |world| !world.target.file_names().is_empty()).await;
+    let left = world.target.file_names();
+    // The versions that were pinned are lost, so the slice cannot be finished.
+    world.next_version();
+    world.export.vacuum();
+    world.quiet_push().await.unwrap();
+    assert!(left.iter().all(|file| file.contains("/g1/")), "{left:?}");
 }
 
 #[tokio::test]

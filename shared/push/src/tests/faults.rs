@@ -1,5 +1,6 @@
 //! Ports that fail, stall or die at the k-th call, or at the k-th step inside a transaction.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -251,12 +252,16 @@ impl Target for Faulty {
         self.faults.around(call, target_unknown).await
     }
 
-    async fn discard(
-        &self,
-        manifest: &PushManifest,
-        staged: Option<&StagedRows>,
-    ) -> Result<(), SnowflakeError> {
-        self.faults.around(self.target.discard(manifest, staged), target_unknown).await
+    async fn files(&self, prefix: &str) -> Result<BTreeMap<String, String>, SnowflakeError> {
+        self.faults.around(self.target.files(prefix), target_unknown).await
+    }
+
+    async fn remove(&self, prefix: &str) -> Result<(), SnowflakeError> {
+        self.faults.around(self.target.remove(prefix), target_unknown).await
+    }
+
+    async fn discard(&self, staged: &StagedRows) -> Result<(), SnowflakeError> {
+        self.faults.around(self.target.discard(staged), target_unknown).await
     }
 }
 

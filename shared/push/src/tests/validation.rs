@@ -182,7 +182,7 @@ async fn nothing_is_staged_for_a_target_that_is_refused() {
     };
     assert_eq!(verdicts.iter().filter(|one| one.verdict == Verdict::Refused).count(), 2);
     assert_eq!(world.staging.keys(), [] as [String; 0]);
-    assert_eq!(world.target.files(), 0);
+    assert_eq!(world.target.file_names().len(), 0);
 }
 
 #[test]

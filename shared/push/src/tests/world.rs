@@ -240,6 +240,9 @@ impl World {
         self.clock.advance_ms(2_000_000); // past the lease of a dead owner
         let record = self.push().await;
         match record.outcome {
+            PushOutcome::Applied if !self.target.file_names().is_empty() => {
+                Err(format!("uploaded files are left: {:?}", self.target.file_names()))
+            }
             PushOutcome::Applied => self.check().await,
             other => Err(format!("the quiet run ended with {other:?}")),
         }

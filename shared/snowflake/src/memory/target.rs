@@ -17,19 +17,24 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use snowferry_model::names::TableName;
 use snowferry_model::push::{
-    Delivery, Privilege, PushKey, PushManifest, PushMode, TargetColumn, TargetDescription,
+    Privilege, PushKey, PushManifest, PushMode, TargetColumn, TargetDescription,
 };
 use snowferry_model::state::LedgerPosition;
 
 use crate::{Applied, FileToUpload, LedgerMove, PartFiles, SnowflakeError, StagedRows, Target};
 
 mod load;
+#[cfg(test)]
+mod tests;
 
 /// One row; `None` is NULL.
 pub type TextRow = Vec<Option<String>>;
 
 /// The role that [`MemoryTarget`] names.
 const ROLE: &str = "PUSHER";
+
+/// Where uploaded files lie.
+const STAGE: &str = "@~/";
 
 /// A moment inside `apply`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,9 +90,17 @@ impl std::fmt::Debug for MemoryTarget {
 struct Shared {
     tables: BTreeMap<TableName, Table>,
     ledgers: BTreeMap<TableName, BTreeMap<PushKey, LedgerPosition>>,
-    files: BTreeMap<String, Bytes>,
+    files: BTreeMap<String, File>,
+    uploads: u64,
     staged: BTreeMap<String, Vec<TextRow>>,
     objects_made: u64,
+}
+
+/// A file of the stage; the server tells one that was brought again from the one before.
+#[derive(Clone)]
+struct File {
+    body: Bytes,
+    version: u64,
 }
 
 struct Table {
@@ -97,7 +110,7 @@ struct Table {
     columns: Vec<TargetColumn>,
     rows: Vec<TextRow>,
     versions: Vec<Vec<TextRow>>,
-    loaded_files: BTreeSet<String>,
+    loaded_files: BTreeSet<(String, u64)>,
 }
 
 impl MemoryTarget {
@@ -129,9 +142,9 @@ impl MemoryTarget {
         shared.tables.insert(name.clone(), table);
     }
 
-    /// Makes a ledger table.
+    /// Makes a ledger table, or makes it anew.
     pub fn put_ledger(&self, name: &TableName) {
-        self.lock().ledgers.entry(name.clone()).or_default();
+        self.lock().ledgers.insert(name.clone(), BTreeMap::new());
     }
 
     /// Changes the columns of a table, as ALTER TABLE does.
@@ -166,10 +179,10 @@ impl MemoryTarget {
         self.lock().files.clear();
     }
 
-    /// Returns how many files are there.
+    /// Returns the names of the files that are there.
     #[must_use]
-    pub fn files(&self) -> usize {
-        self.lock().files.len()
+    pub fn file_names(&self) -> Vec<String> {
+        self.lock().files.keys().cloned().collect()
     }
 
     /// Returns the rows of a table now, in no particular order.
@@ -209,6 +222,18 @@ impl Shared {
     }
 }
 
+/// What a look at a ledger shows of it.
+fn ledger_table() -> TargetDescription {
+    TargetDescription {
+        kind: "TABLE".to_owned(),
+        identity: "ledger".to_owned(),
+        role: ROLE.to_owned(),
+        privileges: vec![Privilege::Ownership],
+        rows: None,
+        columns: Vec::new(),
+    }
+}
+
 fn missing(name: &TableName) -> SnowflakeError {
     SnowflakeError::NotFound { object: name.to_string(), role: ROLE.to_owned() }
 }
@@ -217,6 +242,9 @@ fn missing(name: &TableName) -> SnowflakeError {
 impl Target for MemoryTarget {
     async fn inspect(&self, table: &TableName) -> Result<TargetDescription, SnowflakeError> {
         let mut shared = self.lock();
+        if shared.ledgers.contains_key(table) {
+            return Ok(ledger_table());
+        }
         let found = shared.table(table)?;
         Ok(TargetDescription {
             kind: found.kind.clone(),
@@ -244,10 +272,7 @@ impl Target for MemoryTarget {
         file: &FileToUpload,
         parts: &dyn PartFiles,
     ) -> Result<String, SnowflakeError> {
-        let name = format!("@~/{}", file.object);
-        if self.lock().files.contains_key(&name) {
-            return Ok(name);
-        }
+        let name = format!("{STAGE}{}", file.file);
         let body = parts.read(&file.object, 0..file.size_bytes).await.map_err(|source| {
             SnowflakeError::Unreachable {
                 host: "memory".to_owned(),
@@ -255,8 +280,25 @@ impl Target for MemoryTarget {
                 source,
             }
         })?;
-        self.lock().files.insert(name.clone(), body);
+        let mut shared = self.lock();
+        shared.uploads += 1;
+        let version = shared.uploads;
+        shared.files.insert(name.clone(), File { body, version });
         Ok(name)
+    }
+
+    async fn files(&self, prefix: &str) -> Result<BTreeMap<String, String>, SnowflakeError> {
+        let prefix = format!("{STAGE}{prefix}");
+        let shared = self.lock();
+        let names = shared.files.keys().filter(|name| name.starts_with(&prefix));
+        let ours = |name: &String| Some((name.strip_prefix(STAGE)?.to_owned(), name.clone()));
+        Ok(names.filter_map(ours).collect())
+    }
+
+    async fn remove(&self, prefix: &str) -> Result<(), SnowflakeError> {
+        let prefix = format!("{STAGE}{prefix}");
+        self.lock().files.retain(|name, _| !name.starts_with(&prefix));
+        Ok(())
     }
 
     async fn ledger(
@@ -289,7 +331,7 @@ impl Target for MemoryTarget {
         let gone = || SnowflakeError::StagingGone { table: plan.target.to_string() };
         let rows = self.lock().staged.get(&staged.name).cloned().ok_or_else(gone)?;
         self.at(Step::Begin).await?;
-        if plan.delivery == Delivery::NoLedger && plan.mode == PushMode::Append {
+        if plan.relies_on_files() {
             return self.load_into_target(manifest, rows).await;
         }
         self.check_ledger(ledger)?;
@@ -310,18 +352,8 @@ impl Target for MemoryTarget {
         Ok(Applied::Now { replaced: Some(replaced) })
     }
 
-    async fn discard(
-        &self,
-        manifest: &PushManifest,
-        staged: Option<&StagedRows>,
-    ) -> Result<(), SnowflakeError> {
-        let mut shared = self.lock();
-        for part in &manifest.parts {
-            shared.files.remove(&part.file);
-        }
-        if let Some(staged) = staged {
-            shared.staged.remove(&staged.name);
-        }
+    async fn discard(&self, staged: &StagedRows) -> Result<(), SnowflakeError> {
+        self.lock().staged.remove(&staged.name);
         Ok(())
     }
 }
@@ -344,13 +376,18 @@ impl MemoryTarget {
     ) -> Result<Applied, SnowflakeError> {
         {
             let mut shared = self.lock();
+            let mut files = Vec::new();
+            for part in &manifest.parts {
+                let missing = || SnowflakeError::FileMissing { file: part.file.clone() };
+                let file = shared.files.get(&part.file).ok_or_else(missing)?;
+                files.push((part.file.clone(), file.version));
+            }
             let table = shared.table(&manifest.plan.target)?;
-            let known = |file: &String| table.loaded_files.contains(file);
-            if self.flaw != Flaw::ForcedLoad && manifest.parts.iter().all(|part| known(&part.file))
-            {
+            let all_known = files.iter().all(|file| table.loaded_files.contains(file));
+            if self.flaw != Flaw::ForcedLoad && all_known {
                 return Ok(Applied::Already);
             }
-            table.loaded_files.extend(manifest.parts.iter().map(|part| part.file.clone()));
+            table.loaded_files.extend(files);
             load::append(table, manifest, rows)?;
             table.commit();
         }

@@ -233,9 +233,30 @@ pub(in crate::client) fn move_ledger(
     }
 }
 
-/// Begins the transaction.
-pub(in crate::client) fn begin() -> Statement {
-    Statement::plain("BEGIN".to_owned())
+/// Begins the transaction. The name is ours and plain.
+pub(in crate::client) fn begin(name: &str) -> Statement {
+    Statement::plain(format!("BEGIN TRANSACTION NAME {name}"))
+}
+
+/// Whether each statement of the session commits by itself.
+pub(in crate::client) fn autocommit(on: bool) -> Statement {
+    let on = if on { "TRUE" } else { "FALSE" };
+    Statement::plain(format!("ALTER SESSION SET AUTOCOMMIT = {on}"))
+}
+
+/// The id of the session's open transaction, or NULL.
+pub(in crate::client) fn current_transaction() -> Statement {
+    Statement::plain("SELECT CURRENT_TRANSACTION()".to_owned())
+}
+
+/// The open transactions of our user, in all sessions.
+pub(in crate::client) fn show_transactions() -> Statement {
+    Statement::plain("SHOW TRANSACTIONS".to_owned())
+}
+
+/// Ends a transaction of our user; one that has ended stays as it is.
+pub(in crate::client) fn abort_transaction(id: u64) -> Statement {
+    Statement::plain(format!("SELECT SYSTEM$ABORT_TRANSACTION({id})"))
 }
 
 /// Makes everything since `BEGIN` visible at once.
@@ -290,6 +311,11 @@ pub(in crate::client) fn merge(staging: &TableName, plan: &PushPlan) -> Statemen
 pub(in crate::client) fn changes_matched(plan: &PushPlan) -> bool {
     let key = plan.mode.key();
     matches!(plan.mode, PushMode::Upsert { .. }) && names(plan).len() > key.len()
+}
+
+/// Lists uploaded files.
+pub(in crate::client) fn list(folder: &str) -> Statement {
+    Statement::plain(format!("LIST {folder}"))
 }
 
 /// Takes uploaded files away.

@@ -5,6 +5,7 @@ use snowferry_model::push::{PushKey, PushManifest, PushMode};
 use snowferry_model::state::LedgerPosition;
 
 use super::sql;
+use super::transaction::{self, Transaction};
 use crate::client::conversation::{Conversation, Done};
 use crate::client::sql::Statement;
 use crate::client::statement::{About, TextRows};
@@ -146,23 +147,19 @@ pub(super) async fn apply(
     manifest: &PushManifest,
     ledger: Option<&LedgerMove>,
 ) -> Result<Applied, SnowflakeError> {
-    let target = manifest.plan.target.to_string();
+    transaction::end_abandoned(conversation, &manifest.plan.target).await;
     let from = match ledger {
         Some(moved) => Some(prepare_ledger(conversation, moved).await?),
         None => None,
     };
-    run(conversation, &sql::begin(), &target).await?;
-    let inside = inside(conversation, staging, manifest, ledger.zip(from)).await;
-    match inside {
+    let transaction = Transaction::begin(conversation, &manifest.plan.target).await?;
+    match inside(conversation, staging, manifest, ledger.zip(from)).await {
         Ok(replaced) => {
-            run(conversation, &sql::commit(), &target).await?;
+            transaction.commit(conversation).await?;
             Ok(Applied::Now { replaced })
         }
         Err(error) => {
-            // Whether or not this arrives: what is not committed goes with the session.
-            if run(conversation, &sql::roll_back(), &target).await.is_err() {
-                tracing::debug!("a transaction was not rolled back by us");
-            }
+            transaction.roll_back(conversation).await;
             Err(refused_rows(error, &manifest.plan.target))
         }
     }

@@ -6,6 +6,7 @@
 
 mod inspect;
 mod load;
+mod transaction;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -101,6 +102,13 @@ fn digest(hex: &str) -> Result<[u8; 32], SnowflakeError> {
     })
 }
 
+/// Returns the path of a folder of ours in the user's stage; plain, so that it needs no quoting.
+fn stage_folder(prefix: &str) -> Result<String, SnowflakeError> {
+    let folder = format!("{STAGE_FOLDER}/{}", prefix.trim_end_matches('/'));
+    StageFile::new(Stage::User, &folder, "all")?;
+    Ok(format!("@~/{folder}/"))
+}
+
 /// Returns a name for a staging table that no other has, in a schema where we may make one.
 fn staging_table(manifest: &PushManifest) -> Result<TableName, SnowflakeError> {
     let plan = &manifest.plan;
@@ -140,7 +148,7 @@ impl Target for SnowflakeTarget {
         file: &FileToUpload,
         parts: &dyn PartFiles,
     ) -> Result<String, SnowflakeError> {
-        let (folder, name) = file.object.rsplit_once('/').unwrap_or(("", &file.object));
+        let (folder, name) = file.file.rsplit_once('/').unwrap_or(("", &file.file));
         let folder = format!("{STAGE_FOLDER}/{folder}");
         let staged = StageFile::new(Stage::User, &folder, name)?;
         let content = Part { object: &file.object, parts };
@@ -152,6 +160,30 @@ impl Target for SnowflakeTarget {
         };
         self.client.upload(&upload).await?;
         Ok(format!("@~/{folder}/{name}"))
+    }
+
+    async fn files(&self, prefix: &str) -> Result<BTreeMap<String, String>, SnowflakeError> {
+        let folder = stage_folder(prefix)?;
+        let mut conversation = self.client.converse();
+        let listed = conversation.execute(&sql::list(&folder), About { object: &folder }).await?;
+        conversation.close().await;
+        let rows = listed.rows;
+        let ours = |name: String| {
+            // Stages are named in front of the path in some answers, and not in others.
+            let at = name.find(&format!("{STAGE_FOLDER}/{prefix}"))?;
+            let path = name.get(at..)?.to_owned();
+            let file = path.strip_prefix(&format!("{STAGE_FOLDER}/"))?.to_owned();
+            Some((file, format!("@~/{path}")))
+        };
+        Ok(rows.rows.iter().filter_map(|row| ours(rows.get(row, "name")?)).collect())
+    }
+
+    async fn remove(&self, prefix: &str) -> Result<(), SnowflakeError> {
+        let folder = stage_folder(prefix)?;
+        let mut conversation = self.client.converse();
+        conversation.execute(&sql::remove(&folder), About { object: &folder }).await?;
+        conversation.close().await;
+        Ok(())
     }
 
     async fn ledger(
@@ -185,7 +217,7 @@ impl Target for SnowflakeTarget {
         let kept = self.staged(staged).ok_or_else(gone)?;
         let mut conversation = kept.conversation.lock().await;
         let plan = &manifest.plan;
-        if plan.delivery == Delivery::NoLedger && plan.mode == PushMode::Append {
+        if plan.relies_on_files() {
             return load::load_into_target(&mut conversation, manifest).await;
         }
         let applied = load::apply(&mut conversation, &kept.table, manifest, ledger).await;
@@ -196,25 +228,13 @@ impl Target for SnowflakeTarget {
         applied
     }
 
-    async fn discard(
-        &self,
-        manifest: &PushManifest,
-        staged: Option<&StagedRows>,
-    ) -> Result<(), SnowflakeError> {
-        if let Some(kept) = staged.and_then(|staged| self.forget(&staged.name))
+    async fn discard(&self, staged: &StagedRows) -> Result<(), SnowflakeError> {
+        if let Some(kept) = self.forget(&staged.name)
             && let Ok(conversation) = Arc::try_unwrap(kept.conversation)
         {
             // The staging table goes with its session.
             conversation.into_inner().close().await;
         }
-        let Some((folder, _)) = manifest.parts.first().and_then(|part| part.file.rsplit_once('/'))
-        else {
-            return Ok(());
-        };
-        let mut conversation = self.client.converse();
-        let removed = sql::remove(&format!("{folder}/"));
-        conversation.execute(&removed, About { object: folder }).await?;
-        conversation.close().await;
         Ok(())
     }
 }

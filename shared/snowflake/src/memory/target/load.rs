@@ -3,25 +3,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use snowferry_model::names::Identifier;
 use snowferry_model::push::{ConstantValue, PushManifest, TargetColumn};
 use snowferry_model::types::SnowflakeType;
 
-use super::{Table, TextRow};
+use super::{File, Table, TextRow};
 use crate::{SnowflakeError, StagedRows};
 
 /// Reads the rows of all files; constants stand behind the columns.
 pub(super) fn rows(
-    files: &BTreeMap<String, Bytes>,
+    files: &BTreeMap<String, File>,
     manifest: &PushManifest,
 ) -> Result<Vec<TextRow>, SnowflakeError> {
     let mut rows = Vec::new();
     let constants = constants(manifest);
     for part in &manifest.parts {
         let missing = || SnowflakeError::FileMissing { file: part.file.clone() };
-        let body = files.get(&part.file).ok_or_else(missing)?.clone();
+        let body = files.get(&part.file).ok_or_else(missing)?.body.clone();
         let unreadable = |reason: String| SnowflakeError::RowsRefused {
             table: manifest.plan.target.to_string(),
             code: "100016".to_owned(),

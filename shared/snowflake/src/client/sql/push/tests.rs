@@ -172,7 +172,8 @@ fn the_transaction_holds_no_definition_and_moves_exactly_one_row_of_the_ledger()
     };
     let rewrite = manifest(PushMode::Rewrite);
     let texts = [
-        begin().text,
+        begin("SNOWFERRY_0A").text,
+        current_transaction().text,
         move_ledger(&moved, at(1, 4), &rewrite).text,
         read_ledger(&ledger(), &push()).text,
         delete_all(&rewrite.plan.target).text,
@@ -185,7 +186,8 @@ fn the_transaction_holds_no_definition_and_moves_exactly_one_row_of_the_ledger()
         assert!(!["CREATE", "DROP", "ALTER", "TRUNCATE"].contains(&word), "{text}");
     }
     expect![[r#"
-        BEGIN
+        BEGIN TRANSACTION NAME SNOWFERRY_0A
+        SELECT CURRENT_TRANSACTION()
         UPDATE "CRM"."SNOWFERRY"."LEDGER" SET GENERATION = ?::NUMBER(38,0), SEQUENCE = ?::NUMBER(38,0), RUN_ID = ?, TARGET = ?, ROWS_APPLIED = ?::NUMBER(38,0), APPLIED_AT = CURRENT_TIMESTAMP() WHERE PUSH = ? AND GENERATION = ?::NUMBER(38,0) AND SEQUENCE = ?::NUMBER(38,0)
         SELECT TO_VARCHAR(GENERATION), TO_VARCHAR(SEQUENCE) FROM "CRM"."SNOWFERRY"."LEDGER" WHERE PUSH = ? ORDER BY GENERATION, SEQUENCE
         DELETE FROM "CRM"."PUBLIC"."my ""scores"""
