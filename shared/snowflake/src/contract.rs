@@ -4,6 +4,8 @@
 //! way in is the caller's) and calls [`all`]. A rule that is broken ends in a failed assertion
 //! that says which.
 
+pub mod target;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 

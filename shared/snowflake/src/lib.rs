@@ -13,7 +13,7 @@
 //! - [`decode`]: the wire's encodings into the staged types, exactly.
 //! - [`catalogue`]: what the server's codes mean to somebody who has to act.
 //! - `client` (feature): the driver protocol over HTTPS.
-//! - `contract` (feature): the suite that every source passes.
+//! - `contract` (feature): the suites that every source and every target pass.
 //!
 //! **Invariants:** every row count is checked against the server's; every HTTP status is checked;
 //! SQL text is built in one place (`client::sql`), identifiers only through the quoting type,

@@ -8,6 +8,8 @@
 //! - `setup`: the customer's script, a key and its exchange, up to a pull.
 //! - `values`: independent readers see at both ends the same values.
 //! - `pushes`: killed, watched, refused, answers lost; nothing is lost, doubled or half seen.
+//! - `target_contract`: the client and the emulator keep the contract of a push's target.
+//! - `targets`: sixty wrong targets of a push are refused before a file is staged.
 //! - `drivers`: Snowflake's own drivers, unchanged, accept the emulator.
 
 #[cfg(test)]
@@ -28,5 +30,9 @@ mod refusals;
 mod setup;
 #[cfg(test)]
 mod stage;
+#[cfg(test)]
+mod target_contract;
+#[cfg(test)]
+mod targets;
 #[cfg(test)]
 mod values;
