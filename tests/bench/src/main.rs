@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --release -p snowferry-bench -- pull --rows 10000000 --peers
 //! cargo run --release -p snowferry-bench -- repeat --rows 10000000 --changed 100000
+//! cargo run --release -p snowferry-bench -- push --rows 10000000 --peers
 //! ```
 //!
 //! CPU seconds per million rows is the figure to compare, peak memory the second, wall time the
@@ -13,6 +14,7 @@
 //!
 //! - [`pull`]: a backfill, beside what people use today.
 //! - [`repeat`]: the runs after it: changed rows, and nothing new.
+//! - [`push`]: rows into a table of a customer, beside what people use today.
 //! - [`stage`]: the built command, the emulator and the folder of a benchmark.
 //! - [`process`]: what one process cost.
 //! - [`figures`]: medians and spread, as a table or as JSON.
@@ -25,6 +27,7 @@ mod error;
 mod figures;
 mod process;
 mod pull;
+mod push;
 mod repeat;
 mod stage;
 
@@ -40,12 +43,14 @@ struct Cli {
 enum What {
     Pull(pull::PullArgs),
     Repeat(repeat::RepeatArgs),
+    Push(push::PushArgs),
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().what {
         What::Pull(args) => pull::run(&args),
         What::Repeat(args) => repeat::run(&args),
+        What::Push(args) => push::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
