@@ -3,8 +3,7 @@
 Usage: emulator_adbc.py READY_LINE_FILE
 
 Prints one line for each check and exits with 1 at the first wrong value. This driver reads Arrow
-results over several chunks in parallel and binds whole batches. Its bulk load is not judged: it
-names the table by IDENTIFIER(?), which the emulator refuses.
+results over several chunks in parallel, binds whole batches, and loads them in bulk by a stage.
 """
 
 import datetime as dt
@@ -244,6 +243,17 @@ def files(connection, folder):
           [(1, "a"), (2, "b"), (3, "c")])
 
 
+def bulk_load(connection):
+    run(connection, "create or replace table adbc_judge.public.bulk (id number(18,0), name varchar)")
+    run(connection, "use schema adbc_judge.public")
+    rows = pyarrow.table({"ID": list(range(1000)), "NAME": [f"name {n}" for n in range(1000)]})
+    with connection.cursor() as cursor:
+        loaded = cursor.adbc_ingest("BULK", rows.to_reader(max_chunksize=100), mode="append")
+    check("a bulk load counts", loaded, 1000)
+    check("its rows", run(connection, "select count(*), sum(id), max(name) from bulk"),
+          [(1000, D(499500), "name 999")])
+
+
 def cancellation(connection, ready):
     fault(ready, {"fault": "hold_statements"})
     cursor = connection.cursor()
@@ -284,6 +294,7 @@ def main():
     transactions(connection, ready)
     with tempfile.TemporaryDirectory() as folder:
         files(connection, folder)
+    bulk_load(connection)
     cancellation(connection, ready)
     bad_days(connection, ready)
     run(connection, "drop database adbc_judge")
