@@ -159,8 +159,8 @@ pub(super) async fn apply(
             Ok(Applied::Now { replaced })
         }
         Err(error) => {
-            transaction.roll_back(conversation).await;
-            Err(refused_rows(error, &manifest.plan.target))
+            let error = refused_rows(error, &manifest.plan.target);
+            Err(transaction.roll_back(conversation, error).await)
         }
     }
 }

@@ -15,9 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use snowferry_model::names::{Identifier, TableName};
-use snowferry_model::push::{
-    Delivery, PushKey, PushManifest, PushMode, TargetColumn, TargetDescription,
-};
+use snowferry_model::push::{Delivery, PushKey, PushManifest, TargetColumn, TargetDescription};
 use snowferry_model::state::LedgerPosition;
 use tokio::sync::Mutex as AsyncMutex;
 

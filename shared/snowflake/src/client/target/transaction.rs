@@ -57,13 +57,27 @@ impl Transaction {
             commit_by_itself(conversation, &self.target).await;
             return Ok(());
         }
-        let table = self.target.clone();
-        self.roll_back(conversation).await;
-        Err(now.err().unwrap_or(SnowflakeError::TransactionEnded { table }))
+        let ended = SnowflakeError::TransactionEnded { table: self.target.clone() };
+        self.undo(conversation).await;
+        Err(now.err().unwrap_or(ended))
     }
 
-    /// Undoes everything. Whether or not this arrives: what is not committed goes with the session.
-    pub(super) async fn roll_back(self, conversation: &mut Conversation) {
+    /// Undoes everything after a failure and returns what to tell of it: what statements meet after
+    /// their transaction was ended says nothing about the rows.
+    pub(super) async fn roll_back(
+        self,
+        conversation: &mut Conversation,
+        failure: SnowflakeError,
+    ) -> SnowflakeError {
+        let now = current(conversation, &self.target).await;
+        let ended = now.is_ok_and(|now| now.as_ref() != Some(&self.id));
+        let table = self.target.clone();
+        self.undo(conversation).await;
+        if ended { SnowflakeError::TransactionEnded { table } } else { failure }
+    }
+
+    /// Whether or not this arrives: what is not committed goes with the session.
+    async fn undo(self, conversation: &mut Conversation) {
         match run(conversation, &sql::roll_back(), &self.target).await {
             Ok(_) => commit_by_itself(conversation, &self.target).await,
             Err(_) => tracing::debug!("a transaction was not rolled back by us"),
