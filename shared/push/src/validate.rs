@@ -69,6 +69,8 @@ fn table(job: &PushJob, target: &TargetDescription) -> Vec<ColumnVerdict> {
             format!("{} is a {}, rows can only be pushed into a table", job.target, target.kind),
             Some("name the table itself".to_owned()),
         ));
+        // What our role may do with it does not matter.
+        return verdicts;
     }
     let needed: &[Privilege] = match job.mode {
         PushMode::Append => &[Privilege::Insert],

@@ -153,8 +153,8 @@ fn tables() -> Vec<Wrong> {
     vec![
         wrong("DROP TABLE CRM.PUBLIC.SCORES", &["does not exist"]),
         wrong(
-            "DROP TABLE CRM.PUBLIC.SCORES;
-             CREATE VIEW CRM.PUBLIC.SCORES AS SELECT * FROM CRM.PUBLIC.ACCOUNTS;
+            "ALTER TABLE CRM.PUBLIC.SCORES RENAME TO CRM.PUBLIC.BASE;
+             CREATE VIEW CRM.PUBLIC.SCORES AS SELECT * FROM CRM.PUBLIC.BASE;
              GRANT SELECT ON VIEW CRM.PUBLIC.SCORES TO ROLE PUSHER;",
             &["is a VIEW"],
         ),
