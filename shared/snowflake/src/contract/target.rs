@@ -281,6 +281,9 @@ pub async fn a_repeat_without_a_ledger_is_known_by_its_files(
     fixture.target().remove("acme/push-contract/").await
 }
 
+/// A row that the suite sends: ID, V, hundredths of SCORE.
+type Ours<'a> = (i64, Option<&'a str>, Option<i128>);
+
 /// One slice of the suite's push.
 #[derive(Clone)]
 struct Slice {
@@ -309,14 +312,12 @@ impl Slice {
     async fn manifest(
         &self,
         fixture: &dyn TargetFixture,
-        rows: &[(i64, Option<&str>, Option<i128>)],
+        rows: &[Ours<'_>],
     ) -> Result<PushManifest, SnowflakeError> {
         let body = part(rows)?;
         let sequence = self.sequence;
         let count = rows.len() as u64;
-        let values = |of: fn(&(i64, Option<&str>, Option<i128>)) -> bool| {
-            rows.iter().filter(|row| of(row)).count() as u64
-        };
+        let values = |of: fn(&Ours<'_>) -> bool| rows.iter().filter(|row| of(row)).count() as u64;
         let file = format!("acme/push-contract/g1/n{sequence}/part-00000.parquet");
         let size_bytes = body.len() as u64;
         let file = upload(fixture.target(), &file, body).await?;
@@ -387,11 +388,7 @@ impl Slice {
     }
 }
 
-fn row<'a>(
-    id: i64,
-    v: Option<&'a str>,
-    hundredths: Option<i128>,
-) -> (i64, Option<&'a str>, Option<i128>) {
+fn row(id: i64, v: Option<&str>, hundredths: Option<i128>) -> Ours<'_> {
     (id, v, hundredths)
 }
 
@@ -403,7 +400,7 @@ fn theirs() -> Row {
     texts(-1, Some("theirs"), None)
 }
 
-fn part(rows: &[(i64, Option<&str>, Option<i128>)]) -> Result<Bytes, SnowflakeError> {
+fn part(rows: &[Ours<'_>]) -> Result<Bytes, SnowflakeError> {
     let scores: Decimal128Array = rows.iter().map(|row| row.2).collect();
     let scores = scores.with_precision_and_scale(12, 2).map_err(unmade)?;
     let columns: Vec<ArrayRef> = vec![
