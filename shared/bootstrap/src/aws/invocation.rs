@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
+use snowferry_model::time::Clock;
 use snowferry_model::time::UnixMillis;
-use snowferry_pull::Clock;
 use snowferry_snowflake::client::SnowflakeClient;
 use uuid::Uuid;
 

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use snowferry_checkpoint::PushStore;
 use snowferry_model::fault::{Fault, Retry};
 use snowferry_model::push::{PushOutcome, PushRunRecord};
-use snowferry_pull::Clock as _;
+use snowferry_model::time::Clock as _;
 use snowferry_push::{Limits, PushContext, PushJob, push_table};
 
 use super::event::{self, Event, Message, Request, Selection};
