@@ -13,12 +13,11 @@ use futures::StreamExt;
 use sha2::{Digest as _, Sha256};
 use snowferry_bootstrap::{ReadRequest, ResultState};
 use snowferry_model::fault::Fault;
-use snowferry_model::names::TableName;
 use snowferry_model::plan::{ColumnFacts, IntegerPolicy, NANOS_SUFFIX, OFFSET_SUFFIX, TablePlan};
 use snowferry_model::state::StreamKey;
 use snowferry_model::types::TableDescription;
-use snowferry_model::watermark::Window;
-use snowferry_pull::Ports;
+use snowferry_model::watermark::{NullCursors, Watermark, Window};
+use snowferry_pull::{Mode, Ports, TableJob};
 
 use crate::failure::Failure;
 
@@ -129,19 +128,20 @@ fn shared_columns(ours: &Schema, description: &TableDescription) -> SchemaRef {
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
-/// Returns the digest of a table at its source, read anew in the columns that our table has.
+/// Returns the digest of a table at its source, read anew in the columns that our table has. Rows
+/// that the job leaves out for want of a cursor are left out here too.
 pub(crate) async fn of_source(
     ports: &Ports,
-    table: &TableName,
+    job: &TableJob,
     schema: SchemaRef,
 ) -> Result<Digest, Failure> {
     let source = &ports.source;
-    let description = source.describe(table).await.map_err(fault)?;
+    let description = source.describe(&job.table).await.map_err(fault)?;
     let plan = plan_like(&description, &schema)?;
     let request = ReadRequest {
-        table: table.clone(),
+        table: job.table.clone(),
         plan: plan.clone(),
-        window: Window::Whole,
+        window: compared(job, &description),
         tag: "snowferry demo: comparison".to_owned(),
     };
     let query = source.submit(&request).await.map_err(fault)?;
@@ -157,6 +157,24 @@ pub(crate) async fn of_source(
         summer.add(&batch.map_err(fault)?)?;
     }
     Ok(summer.digest)
+}
+
+/// Returns the rows of the source that our table is to hold.
+fn compared(job: &TableJob, description: &TableDescription) -> Window {
+    let ignores = job.mode == Mode::Incremental && job.null_cursors == NullCursors::Ignore;
+    let cursor = job.cursor.as_ref().filter(|_| ignores);
+    let column = cursor.and_then(|name| description.columns.iter().find(|c| c.name == *name));
+    match column {
+        // A window without bounds looks at no bound's text.
+        Some(column) => Window::Unbounded {
+            to: Watermark {
+                cursor: column.name.clone(),
+                cursor_type: column.data_type.clone(),
+                text: String::new(),
+            },
+        },
+        None => Window::Whole,
+    }
 }
 
 /// Returns the plan by which the source's rows have the columns of our table.

@@ -34,6 +34,10 @@ pub(crate) struct TableRun {
     pub(crate) load_ms: u64,
     /// Two, when the run first finished the slice of an earlier one; the counts are of both.
     pub(crate) slices_loaded: u64,
+    /// Rows of the source whose cursor is NULL.
+    pub(crate) null_cursors: u64,
+    /// Rows of the source whose cursor is too far ahead of the server's clock to be a bound.
+    pub(crate) future_cursors: u64,
     /// How the source table differed from what was known of it, in words.
     pub(crate) schema_changes: Vec<String>,
     /// Who holds the table, when the outcome is `busy`.
@@ -96,6 +100,8 @@ impl TableRun {
             stage_ms: figures.stage_ms,
             load_ms: figures.load_ms,
             slices_loaded: figures.slices_loaded,
+            null_cursors: figures.null_cursors,
+            future_cursors: figures.future_cursors,
             schema_changes: figures.schema_changes.iter().map(ToString::to_string).collect(),
             held_by,
             error,
@@ -146,6 +152,16 @@ impl TableRun {
         if !self.schema_changes.is_empty() {
             words.push(format!("at the source, {}", self.schema_changes.join(", ")));
         }
+        if self.null_cursors > 0 {
+            words.push(format!("{} without a cursor in the source", rows(self.null_cursors)));
+        }
+        if self.future_cursors > 0 {
+            words.push(format!(
+                "warning: {} with a cursor of the future in the source, read by every run if the \
+                 table has a key, else when the time has come",
+                rows(self.future_cursors)
+            ));
+        }
         if self.slices_loaded > 1 {
             words.push(
                 "what an earlier run had begun was finished first, and the counts are of both"
@@ -154,6 +170,10 @@ impl TableRun {
         }
         (!words.is_empty()).then(|| format!("{}: {}", self.table, words.join("; ")))
     }
+}
+
+fn rows(count: u64) -> String {
+    format!("{} row{}", output::count(count), if count == 1 { "" } else { "s" })
 }
 
 /// Lays out what a run did to each table.

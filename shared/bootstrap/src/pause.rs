@@ -63,7 +63,7 @@ impl App {
             format!("the tables in {}", tables.join(name.as_str()).display()),
             format!("states and runs in {}", home.state().display()),
         ];
-        for (what, source) in connection.snowflake.auth.secrets() {
+        for (what, source) in connection.secrets() {
             stays.push(format!("the {what} in the {source}"));
         }
         stays.push(format!(

@@ -3,7 +3,8 @@
 //! Keys and cursors are compared by their `arrow-row` encoding: equal bytes mean equal values and
 //! the order of the bytes is the order of the values, for every staged type, without rounding.
 //! A companion `__ns` belongs to the value, a companion `__offset_min` does not (an instant is
-//! the same whatever its offset). A NULL cursor is older than any value.
+//! the same whatever its offset). Among incoming rows a NULL cursor is older than any value; a row
+//! of the table is older than an incoming one without a cursor, which was read later.
 //!
 //! For each key: of the incoming rows the greatest cursor stays, of equal cursors the later row.
 //! That row loses when the table has a newer one, or one of the same cursor that is equal in
@@ -174,6 +175,12 @@ impl KeyEncoder {
             })
             .collect()
     }
+}
+
+/// Returns whether the encoded cursor of a row is NULL.
+pub(crate) fn is_null_cursor(cursor: &[u8]) -> bool {
+    // The first byte of an encoded value tells whether there is one; NULLs come first.
+    cursor.first() == Some(&0)
 }
 
 /// Makes the encoder by which whole rows are tested for equality in every column.

@@ -19,7 +19,7 @@ use snowferry_model::slice::{Apply, UniqueBy};
 use snowferry_model::state::{LedgerPosition, StreamKey};
 
 use crate::columns::{conform, extended};
-use crate::keys::{KeyEncoder, UniqueColumns, whole_rows};
+use crate::keys::{KeyEncoder, UniqueColumns, is_null_cursor, whole_rows};
 use crate::position::{self, Step};
 use crate::{
     BatchStream, Database, DatabaseError, LoadFigures, LoadRequest, Loaded, StagedParts,
@@ -274,7 +274,8 @@ impl Verdict {
                     continue;
                 };
                 let cursor = encoded.cursors.row(row);
-                let mut loses = cursor.data() > best.cursor.as_slice();
+                let mut loses =
+                    cursor.data() > best.cursor.as_slice() && !is_null_cursor(&best.cursor);
                 if cursor.data() == best.cursor.as_slice()
                     && let Some(winner) = incoming.get(best.batch)
                 {

@@ -48,6 +48,8 @@ pub enum SchemaChange {
     Reordered,
     /// The table was created anew.
     Recreated,
+    /// The connection selects other columns or rows of it.
+    Reselected,
     /// A timestamp showed digits below the microsecond for the first time.
     Finer {
         /// Which.
@@ -68,6 +70,7 @@ impl fmt::Display for SchemaChange {
             Self::Retyped { column, was, is } => write!(f, "{column} was {was} and is {is}"),
             Self::Reordered => f.write_str("the order of the columns changed"),
             Self::Recreated => f.write_str("the table was created anew"),
+            Self::Reselected => f.write_str("other columns or rows are selected"),
             Self::Finer { column } => {
                 write!(f, "{column} has digits below the microsecond for the first time")
             }

@@ -103,6 +103,12 @@ pub struct Figures {
     /// counts above are of all of them.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub slices_loaded: u64,
+    /// Rows of the source whose cursor was NULL when the bound was fixed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub null_cursors: u64,
+    /// Rows of the source whose cursor was further ahead of the server's clock than is allowed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub future_cursors: u64,
     /// How the source table differed from what was known of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub schema_changes: Vec<SchemaChange>,

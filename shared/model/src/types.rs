@@ -122,8 +122,28 @@ pub struct ColumnDescription {
 pub struct TableDescription {
     /// `TABLE`, `VIEW`, … as Snowflake says.
     pub kind: String,
-    /// Changes when the object is created anew (its creation time as server text).
+    /// Changes when the object is created anew (its creation time as server text), and when
+    /// another selection of it is read ([`selected_identity`]).
     pub identity: String,
     /// Columns in declared order.
     pub columns: Vec<ColumnDescription>,
+}
+
+/// Stands between an object's own identity and the print of a selection.
+const SELECTION_MARK: &str = "; selection ";
+
+/// Returns the identity of a selection of an object; `print` differs with what is selected.
+#[must_use]
+pub fn selected_identity(object: &str, print: &str) -> String {
+    format!("{object}{SELECTION_MARK}{print}")
+}
+
+/// Returns whether two identities are of one object and of two selections of it.
+#[must_use]
+pub fn is_another_selection(one: &str, other: &str) -> bool {
+    let object = |identity: &str| match identity.split_once(SELECTION_MARK) {
+        Some((object, _)) => object.to_owned(),
+        None => identity.to_owned(),
+    };
+    one != other && object(one) == object(other)
 }

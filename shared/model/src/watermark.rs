@@ -43,6 +43,19 @@ pub enum Lookback {
     Units(u64),
 }
 
+/// What becomes of rows whose cursor is NULL: no window between two bounds holds them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NullCursors {
+    /// They stop the pull.
+    #[default]
+    Error,
+    /// Each run reads all of them again. Needs a key.
+    Reload,
+    /// They are left out, and counted.
+    Ignore,
+}
+
 /// Whether rows that equal the lower bound are read again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -82,6 +95,11 @@ pub enum Window {
         /// The greatest cursor value when the bound was fixed.
         to: Watermark,
     },
+    /// The rows of another window, and those whose cursor is NULL, which no bound can tell apart.
+    WithNulls {
+        /// The other window; it has an upper bound.
+        of: Box<Self>,
+    },
     /// `from (- lookback) < or <= cursor <= to`.
     Between {
         /// The lower bound.
@@ -105,6 +123,7 @@ impl Window {
             | Self::Unbounded { to }
             | Self::Since { to, .. }
             | Self::Between { to, .. } => Some(to),
+            Self::WithNulls { of } => of.upper(),
         }
     }
 }

@@ -14,7 +14,7 @@ use snowferry_model::drift::{SchemaChange, changes, evolved, frozen, in_words, w
 use snowferry_model::names::Identifier;
 use snowferry_model::plan::{IntegerPolicy, PlanError, StagedForm, TablePlan};
 use snowferry_model::state::StreamState;
-use snowferry_model::types::TableDescription;
+use snowferry_model::types::{TableDescription, is_another_selection};
 use snowferry_snowflake::{QueryId, SnowflakeError};
 use snowferry_staging::keys;
 
@@ -39,9 +39,14 @@ pub(crate) async fn follow(
     table: &TableDescription,
 ) -> Result<Followed, PullError> {
     let (name, job) = (|| work.job.table.clone(), work.job);
-    if state.identity.as_ref().is_some_and(|identity| *identity != table.identity) {
+    if let Some(identity) = state.identity.as_ref().filter(|known| **known != table.identity) {
+        let reselected = is_another_selection(identity, &table.identity);
         return match job.schema {
+            SchemaPolicy::Evolve if reselected => {
+                Ok(Followed::Anew(vec![SchemaChange::Reselected]))
+            }
             SchemaPolicy::Evolve => Ok(Followed::Anew(vec![SchemaChange::Recreated])),
+            _ if reselected => Err(PullError::Reselected { table: name() }),
             _ => Err(PullError::Recreated { table: name() }),
         };
     }

@@ -99,6 +99,12 @@ pub enum PullError {
         /// The table.
         table: TableName,
     },
+    /// The connection selects other columns or rows of the table than its backfill read.
+    #[error("the connection selects other columns or rows of {table} than its backfill read")]
+    Reselected {
+        /// The table.
+        table: TableName,
+    },
     /// Columns were added, dropped, renamed or changed since the backfill.
     #[error("the columns of {table} changed since its backfill")]
     SchemaChanged {
@@ -156,6 +162,7 @@ impl Fault for PullError {
             Self::NullCursor { .. } => "PULL_NULL_CURSOR",
             Self::Job { .. } => "PULL_JOB",
             Self::Recreated { .. } => "PULL_RECREATED",
+            Self::Reselected { .. } => "PULL_SELECTION_CHANGED",
             Self::SchemaChanged { .. } => "PULL_SCHEMA_CHANGED",
             Self::CursorChanged { .. } => "PULL_CURSOR_CHANGED",
             Self::PartsMismatch { .. } => "PULL_PARTS_MISMATCH",
@@ -198,10 +205,12 @@ impl Fault for PullError {
                     .to_owned(),
             ),
             Self::NullCursor { column, .. } => Some(format!(
-                "ask the customer to fill {column} (UPDATE … SET {column} = … WHERE {column} IS NULL), \
-                 name another cursor, or use mode: full"
+                "write `null_cursor: reload` to read these rows on each run, or `null_cursor: ignore` \
+                 to leave them out; or ask the customer to fill {column} (UPDATE … SET {column} = … \
+                 WHERE {column} IS NULL), name another cursor, or use mode: full"
             )),
             Self::Recreated { table }
+            | Self::Reselected { table }
             | Self::SchemaChanged { table, .. }
             | Self::CursorChanged { table, .. } => {
                 let change = match self {
@@ -231,9 +240,13 @@ fn plan_hint(error: &PlanError) -> String {
         PlanError::UnknownType { column, .. } => {
             format!("pull a view without {column}, or one that casts it to a known type")
         }
-        PlanError::CompanionName { .. } | PlanError::CaseOnly { .. } => {
-            "pull a view that gives the column another name".to_owned()
+        PlanError::CompanionName { .. } => {
+            "give the column another name, in a view or by a `query`".to_owned()
         }
+        PlanError::CaseOnly { first, second } => format!(
+            "leave {first} or {second} out (`columns: {{ exclude: […] }}`), or give one another name \
+             in a view or by a `query`"
+        ),
         _ => "ask the customer for SELECT on the table".to_owned(),
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use snowferry_model::names::{ConnectionName, Identifier, TableName};
 use snowferry_model::plan::IntegerPolicy;
 use snowferry_model::time::UnixMillis;
-use snowferry_model::watermark::Lookback;
+use snowferry_model::watermark::{Lookback, NullCursors};
 
 /// How a table is kept in step with its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +57,8 @@ pub struct TableJob {
     pub cursor: Option<Identifier>,
     /// How far below the watermark each run reads again. Needs a key.
     pub lookback: Lookback,
+    /// What becomes of rows whose cursor is NULL.
+    pub null_cursors: NullCursors,
     /// How wide integers are staged.
     pub integers: IntegerPolicy,
     /// What a changed source table leads to.
@@ -105,6 +107,18 @@ impl Default for Limits {
 #[must_use]
 pub fn guarantee(job: &TableJob) -> &'static str {
     match (job.mode, job.key.is_empty()) {
+        (Mode::Incremental, false) if job.null_cursors == NullCursors::Reload => {
+            "one row for each key, the newest version; late rows are caught within the lookback, \
+             rows without a cursor are read by every run; deletes are not seen"
+        }
+        (Mode::Incremental, false) if job.null_cursors == NullCursors::Ignore => {
+            "one row for each key that has a cursor, the newest version; late rows are caught \
+             within the lookback; deletes are not seen"
+        }
+        (Mode::Incremental, true) if job.null_cursors == NullCursors::Ignore => {
+            "each row that has a cursor once, provided that rows are committed in the order of the \
+             cursor; updates and deletes are not seen"
+        }
         (Mode::Incremental, false) => {
             "one row for each key, the newest version; late rows are caught within the lookback; \
              deletes are not seen"

@@ -8,7 +8,9 @@ use snowferry_model::plan::{IntegerPolicy, TablePlan};
 use snowferry_model::slice::{Apply, Slice, UniqueBy};
 use snowferry_model::state::StreamState;
 use snowferry_model::types::{SnowflakeType, TableDescription};
-use snowferry_model::watermark::{Lookback, LowerEdge, Watermark, Window, can_be_cursor};
+use snowferry_model::watermark::{
+    Lookback, LowerEdge, NullCursors, Watermark, Window, can_be_cursor,
+};
 use snowferry_snowflake::{Profile, ProfileRequest, QueryId, ReadRequest};
 use snowferry_staging::keys;
 
@@ -17,6 +19,14 @@ use crate::error::PullError;
 use crate::job::{Mode, TableJob};
 use crate::run::Work;
 use crate::unchanged::{evidence, is_unchanged, may_skip};
+
+/// How far a cursor that is a wall clock or a date may be ahead of the server's clock in UTC, in
+/// seconds: a day, more than any time zone is.
+const WALL_CLOCK_AHEAD_S: u64 = 86_400;
+
+/// How far a cursor that is an instant may be ahead of the server's clock, in seconds: what the
+/// clocks of those who write rows are wrong by.
+const INSTANT_AHEAD_S: u64 = 600;
 
 /// What pinning led to.
 #[derive(Debug)]
@@ -92,6 +102,9 @@ fn check_job(job: &TableJob) -> Result<(), PullError> {
         |reason: &str| Err(PullError::Job { table: job.table.clone(), reason: reason.to_owned() });
     match (job.mode, &job.cursor) {
         (Mode::Incremental, None) => refuse("mode incremental needs a cursor"),
+        _ if job.key.is_empty() && job.null_cursors == NullCursors::Reload => {
+            refuse("rows without a cursor are read again, so it needs a key that tells them apart")
+        }
         _ if job.key.is_empty() && job.lookback != Lookback::None => {
             refuse("a lookback reads rows again, so it needs a key that tells them apart")
         }
@@ -197,6 +210,7 @@ async fn profile(
         table: work.job.table.clone(),
         cursor: cursor.cloned(),
         floor,
+        ahead_s: cursor.and_then(|(_, data_type)| ahead_s(data_type)),
         wide_integers: wanted(&wide),
         fine_timestamps: wanted(&has_fine_scale),
         change_token: may_skip(work.job, table),
@@ -211,13 +225,35 @@ async fn profile(
     work.count_statement();
     let profile =
         work.ports.source.profile(&request).await.map_err(|source| work.source(source))?;
+    if profile.cursor_ahead > 0 {
+        work.count_statement();
+    }
+    work.figures(|sum| {
+        sum.null_cursors = profile.cursor_nulls;
+        sum.future_cursors = profile.cursor_ahead;
+    });
+    let refused = work.job.null_cursors == NullCursors::Error && profile.cursor_nulls > 0;
     match cursor {
-        Some((column, _)) if profile.cursor_nulls > 0 => Err(PullError::NullCursor {
+        Some((column, _)) if refused => Err(PullError::NullCursor {
             table: work.job.table.clone(),
             column: column.clone(),
             rows: profile.cursor_nulls,
         }),
         _ => Ok(profile),
+    }
+}
+
+/// Returns how far a cursor may be ahead of the server's clock.
+///
+/// One row of the year 9999 must not keep all others from being read, so it is no bound. With a key
+/// it is read by every run until its time has come; without one, once, when it has come.
+fn ahead_s(data_type: &SnowflakeType) -> Option<u64> {
+    match data_type {
+        SnowflakeType::Date | SnowflakeType::TimestampNtz { .. } => Some(WALL_CLOCK_AHEAD_S),
+        SnowflakeType::TimestampLtz { .. } | SnowflakeType::TimestampTz { .. } => {
+            Some(INSTANT_AHEAD_S)
+        }
+        _ => None,
     }
 }
 
@@ -239,8 +275,14 @@ fn window(
     let Some((cursor, cursor_type)) = cursor else {
         return Ok(Window::Whole);
     };
+    let (reload, keyed) = (job.null_cursors == NullCursors::Reload, !job.key.is_empty());
     let Some(text) = profile.cursor_max.clone() else {
         return match watermark {
+            None if reload => Ok(Window::Whole),
+            // Every cursor is too far ahead to be a bound.
+            None if profile.cursor_ahead > 0 && profile.cursor_nulls == 0 && keyed => {
+                Ok(Window::Whole)
+            }
             None => Ok(Window::Nothing),
             Some(_) => Err(PullError::Job {
                 table: job.table.clone(),
@@ -253,14 +295,15 @@ fn window(
     // A row that is changed between the statement that fixes the bound and the one that reads
     // rises above the bound. With a key it is read all the same, and again by the next window;
     // without one only new rows come, each of which is read once.
-    Ok(match (watermark, job.key.is_empty()) {
-        (None, false) => Window::Unbounded { to },
-        (Some(from), false) => Window::Since { from, lookback: job.lookback, to },
-        (None, true) => Window::UpTo { to },
-        (Some(from), true) => {
+    let window = match (watermark, keyed) {
+        (None, true) => Window::Unbounded { to },
+        (Some(from), true) => Window::Since { from, lookback: job.lookback, to },
+        (None, false) => Window::UpTo { to },
+        (Some(from), false) => {
             Window::Between { from, edge: LowerEdge::Open, lookback: job.lookback, to }
         }
-    })
+    };
+    Ok(if reload { Window::WithNulls { of: Box::new(window) } } else { window })
 }
 
 async fn new_plan(

@@ -7,7 +7,8 @@
 //! database where the state says, has nothing to read. Otherwise rows that share the greatest
 //! cursor value, and those within the lookback, are read again on each run.
 //!
-//! Whatever is uncertain is no evidence: a view, a server without a token, a first run.
+//! Whatever is uncertain is no evidence: a view, a filter (which may look at the clock), a cursor
+//! of the future, a server without a token, a first run.
 
 use sha2::{Digest, Sha256};
 use snowferry_model::state::{LedgerPosition, StreamState};
@@ -30,6 +31,10 @@ pub(crate) fn evidence(
     profile: &Profile,
 ) -> Option<String> {
     let token = profile.change_token.as_deref().filter(|_| may_skip(job, table))?;
+    // A cursor of the future comes into a window by the clock alone.
+    if profile.cursor_ahead > 0 {
+        return None;
+    }
     let mut hash = Sha256::new();
     hash.update(format!("{:?}\n", (token, profile.rows, &table.identity)));
     hash.update(format!("{:?}\n{job:?}", table.columns));

@@ -67,6 +67,9 @@ pub struct ProfileRequest {
     /// A bound below which [`Profile::cursor_max`] must not fall, compared by the server: the
     /// watermark, which never goes back, whatever was deleted at the source.
     pub floor: Option<Watermark>,
+    /// How far a DATE or TIMESTAMP cursor may be ahead of the server's clock, in seconds: a value
+    /// beyond that is counted and is no bound. `None`: as far as it likes.
+    pub ahead_s: Option<u64>,
     /// NUMBER(p>18,0) columns whose least and greatest value is wanted.
     pub wide_integers: Vec<Identifier>,
     /// Timestamp columns of which is wanted whether they have digits below the microsecond.
@@ -80,11 +83,13 @@ pub struct ProfileRequest {
 pub struct Profile {
     /// Rows of the table.
     pub rows: u64,
-    /// The greatest of the cursor values and the floor as exact server text; `None` when no row
+    /// The greatest of the cursor values that are not too far ahead, and the floor, as exact server text; `None` when no row
     /// has a cursor value and there is no floor.
     pub cursor_max: Option<String>,
     /// Rows whose cursor is NULL.
     pub cursor_nulls: u64,
+    /// Rows whose cursor is further ahead of the server's clock than was allowed.
+    pub cursor_ahead: u64,
     /// What was seen in the asked columns.
     pub facts: BTreeMap<Identifier, ColumnFacts>,
     /// The same text as long as nobody inserts, updates or deletes a row. A statement that is
@@ -146,7 +151,8 @@ pub trait Source: Send + Sync {
     /// [`SnowflakeError::NotFound`] when the table is missing or the role may not see it.
     async fn describe(&self, table: &TableName) -> Result<TableDescription, SnowflakeError>;
 
-    /// Fixes the upper bound and looks at the asked columns, in one statement.
+    /// Fixes the upper bound and looks at the asked columns, in one statement; in two where a
+    /// cursor is too far ahead of the clock.
     async fn profile(&self, request: &ProfileRequest) -> Result<Profile, SnowflakeError>;
 
     /// Submits the one statement of a slice and returns its id without waiting for it.

@@ -39,6 +39,7 @@ mod rows;
 pub mod target;
 mod value;
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -91,6 +92,7 @@ struct State {
     commits: u64,
     created: u64,
     statements: u64,
+    now: Option<MemoryValue>,
 }
 
 #[derive(Clone, Debug)]
@@ -226,6 +228,12 @@ impl MemorySource {
     pub fn contents(&self, name: &TableName) -> Result<Vec<Vec<MemoryValue>>, SnowflakeError> {
         let state = self.lock();
         Ok(state.table(name)?.snapshot(state.commits).map(|row| row.to_vec()).collect())
+    }
+
+    /// Sets the account's clock to a date or timestamp, which is also the latest cursor that is not
+    /// too far ahead, whatever a request allows. Without a clock no cursor is.
+    pub fn set_now(&self, now: MemoryValue) {
+        self.lock().now = Some(now);
     }
 
     /// Forgets all results, as the server does after 24 hours.
@@ -379,7 +387,14 @@ impl Source for MemorySource {
             let floor = floor
                 .map(|floor| MemoryValue::parse(&floor.text, &floor.cursor_type))
                 .transpose()?;
-            let held: Vec<&MemoryValue> = values.into_iter().chain(&floor).collect();
+            let now = state.now.as_ref().filter(|_| request.ahead_s.is_some());
+            let is_ahead = |value: &MemoryValue| {
+                now.is_some_and(|now| value.compare(now) == Some(Ordering::Greater))
+            };
+            let ahead = values.iter().filter(|value| is_ahead(value)).count();
+            profile.cursor_ahead = count(ahead);
+            let held = values.into_iter().filter(|value| !is_ahead(value));
+            let held: Vec<&MemoryValue> = held.chain(&floor).collect();
             profile.cursor_max = value::greatest(&held).and_then(|max| max.text(cursor_type));
         }
         for column in &request.wide_integers {

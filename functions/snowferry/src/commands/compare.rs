@@ -81,7 +81,7 @@ pub(crate) async fn compare(
     for job in jobs {
         let stream = StreamKey { connection: connection.clone(), table: job.table.clone() };
         let (ours, schema) = digest::of_table(ports, &stream).await?;
-        let source = digest::of_source(ports, &job.table, schema).await?;
+        let source = digest::of_source(ports, job, schema).await?;
         let summary = ports.database.summary(&stream).await;
         let location = summary.ok().flatten().map(|summary| summary.location).unwrap_or_default();
         all.push(Comparison {

@@ -102,7 +102,7 @@ async fn look(
     listed.truncate(args.limit);
     let tables = futures::stream::iter(listed)
         .map(|listed| async move {
-            let described = account.describe(&listed.table).await;
+            let described = account.describe_whole(&listed.table).await;
             table_report(listed, described)
         })
         .buffered(AT_ONCE)

@@ -7,6 +7,7 @@ use snowferry_bootstrap::clock::SystemClock;
 use snowferry_bootstrap::config::{self, Connection};
 use snowferry_bootstrap::push::PushStatus;
 use snowferry_model::time::{Clock, UnixMillis};
+use snowferry_model::watermark::NullCursors;
 use snowferry_pull::{Mode, TableJob, guarantee};
 use snowferry_push::PushJob;
 
@@ -69,6 +70,8 @@ pub(crate) struct TableReport {
     size_bytes: Option<u64>,
     location: Option<String>,
     cursor: Option<String>,
+    /// What becomes of rows without a cursor: `error`, `reload` or `ignore`.
+    null_cursor: Option<NullCursors>,
     watermark_present: bool,
     generation: u64,
     sequence: u64,
@@ -159,6 +162,7 @@ pub(crate) fn table_report(job: &TableJob, status: TableStatus, now: UnixMillis)
         size_bytes: summary.map(|summary| summary.size_bytes),
         location: summary.map(|summary| summary.location.clone()),
         cursor: job.cursor.as_ref().map(ToString::to_string),
+        null_cursor: job.cursor.as_ref().map(|_| job.null_cursors),
         watermark_present: state.is_some_and(|state| state.watermark.is_some()),
         generation: state.map(|state| state.generation).unwrap_or_default(),
         sequence: state.map(|state| state.sequence).unwrap_or_default(),

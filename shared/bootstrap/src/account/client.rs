@@ -6,12 +6,12 @@ use async_trait::async_trait;
 use snowferry_model::names::{Identifier, TableName};
 use snowferry_model::types::TableDescription;
 use snowferry_snowflake::client::{
-    ClientOptions, Credential, KeyPair, OAuthClient, Scope, SnowflakeClient,
+    ClientOptions, Credential, KeyPair, OAuthClient, SALT_MIN_CHARS, Scope, SnowflakeClient,
 };
 use snowferry_snowflake::{SnowflakeError, Source};
 
 use super::{Account, ListedTable, SessionFacts};
-use crate::config::{Auth, Connection, KeyFile, SecretSource};
+use crate::config::{Auth, Connection, KeyFile, SALT, SecretSource};
 use crate::error::BootstrapError;
 use crate::secrets::SecretReader;
 
@@ -52,7 +52,21 @@ pub(crate) fn client(
     if let Some(warning) = credential.warning() {
         tracing::warn!(connection = %connection.name, "{warning}");
     }
+    let hash_salt = match &connection.hash_salt {
+        Some(source) => {
+            let salt = secrets.read(&connection.name, SALT, source)?;
+            if salt.expose().chars().count() < SALT_MIN_CHARS {
+                let (what, place) = (SALT, source.to_string());
+                let reason = format!("it has less than {SALT_MIN_CHARS} characters");
+                return Err(BootstrapError::Secret { what, place, reason });
+            }
+            Some(salt)
+        }
+        None => None,
+    };
     let options = ClientOptions {
+        selections: connection.selections.clone(),
+        hash_salt,
         account: settings.account.clone(),
         endpoint: settings.endpoint.clone(),
         proxy: settings.proxy.clone(),
@@ -128,6 +142,10 @@ impl Account for SnowflakeClient {
 
     async fn describe(&self, table: &TableName) -> Result<TableDescription, SnowflakeError> {
         Source::describe(self, table).await
+    }
+
+    async fn describe_whole(&self, table: &TableName) -> Result<TableDescription, SnowflakeError> {
+        self.describe_object(table).await
     }
 
     async fn may_select(

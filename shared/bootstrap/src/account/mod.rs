@@ -57,11 +57,17 @@ pub trait Account: Send + Sync {
     /// As a statement's.
     async fn tables(&self, pattern: &str) -> Result<Vec<ListedTable>, SnowflakeError>;
 
-    /// Returns a table's kind, identity and columns.
+    /// Returns a table's kind, identity and columns, as the connection selects them.
     ///
     /// # Errors
     /// [`SnowflakeError::NotFound`] when it is missing or the role may not see it.
     async fn describe(&self, table: &TableName) -> Result<TableDescription, SnowflakeError>;
+
+    /// As [`Account::describe`], whatever the connection selects.
+    ///
+    /// # Errors
+    /// As there.
+    async fn describe_whole(&self, table: &TableName) -> Result<TableDescription, SnowflakeError>;
 
     /// Compiles a SELECT of these columns without running it.
     ///

@@ -222,7 +222,7 @@ impl Operator {
         }
         // A text that this version of the program does not accept names no secrets.
         let connection = config::parse(&super::documents::place(name), &stored.body);
-        let sources = connection.map(|connection| connection.snowflake.auth.secrets());
+        let sources = connection.map(|connection| connection.secrets());
         for (_, source) in sources.unwrap_or_default() {
             let secret = secrets::name(SECRETS_PREFIX, name, &source);
             if self.vault.remove(&secret).await? {
@@ -284,7 +284,7 @@ impl Operator {
         at_hand: &dyn SecretReader,
     ) -> Result<(), BootstrapError> {
         let mut seen: Vec<(String, &'static str)> = Vec::new();
-        for (what, source) in connection.snowflake.auth.secrets() {
+        for (what, source) in connection.secrets() {
             let name = secrets::name(SECRETS_PREFIX, &connection.name, &source);
             if let Some((_, other)) = seen.iter().find(|(known, _)| *known == name) {
                 let reason = format!(
@@ -298,7 +298,7 @@ impl Operator {
             let secret = at_hand.read(&connection.name, what, &source);
             let id = match &secret {
                 // Whoever may look at a version's id could guess a password by it.
-                Ok(secret) if !["password", "passphrase"].contains(&what) => {
+                Ok(secret) if !["password", "passphrase", config::SALT].contains(&what) => {
                     Some(version_id(&name, secret))
                 }
                 _ => None,

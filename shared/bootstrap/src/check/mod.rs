@@ -193,7 +193,8 @@ pub(crate) async fn check_account(
         || format!("GRANT USAGE ON WAREHOUSE {} TO ROLE {};", settings.warehouse, settings.role),
     ));
     for job in &connection.tables {
-        table::check_table(account, &settings.role, job, items).await;
+        let selection = connection.selections.get(&job.table);
+        table::check_table(account, &settings.role, job, selection, items).await;
     }
     Some(facts)
 }

@@ -37,6 +37,10 @@ impl Account for Fake {
         found.map(|(_, description)| description.clone()).ok_or_else(|| missing(table))
     }
 
+    async fn describe_whole(&self, table: &TableName) -> Result<TableDescription, SnowflakeError> {
+        self.describe(table).await
+    }
+
     async fn may_select(
         &self,
         table: &TableName,
@@ -256,7 +260,7 @@ async fn columns_that_may_be_null_are_warned_of() {
         Warning CRM.PUBLIC.ACCOUNTS key: ID may be NULL; a row without a key cannot be loaded
           repair: name a key without NULL, or ask the customer to run ALTER TABLE "CRM"."PUBLIC"."ACCOUNTS" ALTER COLUMN "ID" SET NOT NULL;
         Warning CRM.PUBLIC.ACCOUNTS cursor: UPDATED_AT may be NULL; a pull refuses rows without a cursor
-          repair: ask the customer to fill it and run ALTER TABLE "CRM"."PUBLIC"."ACCOUNTS" ALTER COLUMN "UPDATED_AT" SET NOT NULL;"#]]).await;
+          repair: write null_cursor: reload or ignore, or ask the customer to fill it and run ALTER TABLE "CRM"."PUBLIC"."ACCOUNTS" ALTER COLUMN "UPDATED_AT" SET NOT NULL;"#]]).await;
 }
 
 #[tokio::test]

@@ -188,7 +188,11 @@ fn check_endpoint(written: &str) -> Result<String, Problem> {
     }
 }
 
-fn read_secret(problems: &mut Problems, spot: Spot<&Node>, folder: &Path) -> Option<SecretSource> {
+pub(super) fn read_secret(
+    problems: &mut Problems,
+    spot: Spot<&Node>,
+    folder: &Path,
+) -> Option<SecretSource> {
     const ALLOWED: &str = "{ file: PATH } or { env: NAME }";
     if !matches!(spot.value.value, Value::Map(_)) {
         problems.add(spot.problem(NOT_HERE).allowed(ALLOWED));

@@ -1,11 +1,14 @@
 //! The whole file: version, name, the account, where tables are kept, what is pulled and pushed.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use snowferry_model::names::ConnectionName;
+use snowferry_model::names::{ConnectionName, TableName};
 use snowferry_pull::TableJob;
 use snowferry_push::PushJob;
+use snowferry_snowflake::client::Selection;
 
+use super::auth::SecretSource;
 use super::document::{self, Node, Position, Value};
 use super::fields::{Problems, Section, Show, Spot, text};
 use super::problem::Problem;
@@ -27,6 +30,10 @@ pub struct Connection {
     pub tables_folder: Option<PathBuf>,
     /// The tables to pull, in the order of the file.
     pub tables: Vec<TableJob>,
+    /// What is read of those that are not read whole.
+    pub selections: BTreeMap<TableName, Selection>,
+    /// The secret that is hashed together with each value that is read as a hash only.
+    pub hash_salt: Option<SecretSource>,
     /// The queries to push, in the order of the file.
     pub pushes: Vec<PushJob>,
     /// When runs begin by themselves, where something starts them.
@@ -34,6 +41,18 @@ pub struct Connection {
 }
 
 const FIELDS: &[&str] = &["version", "connection", "snowflake", "database", "pull", "push"];
+
+/// What messages call the secret that is hashed together with values.
+pub(crate) const SALT: &str = "salt of hashes";
+
+impl Connection {
+    /// Lists the secrets that the connection needs, each with what it is.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<(&'static str, SecretSource)> {
+        let salt = self.hash_salt.clone().map(|source| (SALT, source));
+        self.snowflake.auth.secrets().into_iter().chain(salt).collect()
+    }
+}
 
 /// Reads the text of a connection file. `file` names it in messages and resolves paths.
 ///
@@ -69,8 +88,8 @@ fn read(problems: &mut Problems, file: &Path, root: &Node) -> Option<Connection>
         None => Some(None),
     };
     let tables = match (section.field("pull"), section.field("push")) {
-        (Some(spot), _) => table::read_all(problems, spot),
-        (None, Some(_)) => Some(Vec::new()),
+        (Some(spot), _) => table::read_all(problems, spot, folder),
+        (None, Some(_)) => Some(table::Tables::default()),
         (None, None) => section
             .required(problems, "pull", "name the tables to pull: `pull: { tables: [...] }`")
             .and(None),
@@ -86,12 +105,15 @@ fn read(problems: &mut Problems, file: &Path, root: &Node) -> Option<Connection>
     };
     let (pull, push) = (schedule("pull"), schedule("push"));
     version?;
+    let tables = tables?;
     Some(Connection {
         name: name?,
         file: file.to_owned(),
         snowflake: snowflake?,
         tables_folder: tables_folder?,
-        tables: tables?,
+        tables: tables.jobs,
+        selections: tables.selections,
+        hash_salt: tables.hash_salt,
         pushes: pushes?,
         schedules: Schedules { pull: pull?, push: push? },
     })

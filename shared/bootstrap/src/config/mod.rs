@@ -17,6 +17,7 @@ mod fields;
 mod problem;
 mod push;
 mod schedule;
+mod selection;
 mod snowflake;
 mod table;
 mod template;
@@ -25,6 +26,7 @@ mod template;
 mod tests;
 
 pub use auth::{Auth, KeyFile, SecretSource};
+pub(crate) use connection::SALT;
 pub use connection::{Connection, parse};
 pub use document::Position;
 pub use problem::Problem;

@@ -84,9 +84,14 @@ pub fn render(template: &Template) -> String {
          #   key       the columns that tell a row from every other; without it rows are appended\n\
          #   lookback  how far below the last value to read again for rows committed late: 90s, 15m, 6h,\n\
          #             2d, or a whole number for a NUMBER cursor\n\
+         #   null_cursor  error | reload (read on each run, needs a key) | ignore: rows without a cursor\n\
          #   integers  auto | decimal | int64: how NUMBER(38,0) is stored\n\
          #   skip_unchanged  true | false: whether a table is left alone while Snowflake says that no\n\
          #             row was changed since the last run\n\
+         #   columns   {{ include: [A, B] }} or {{ exclude: [C] }}, and hash: [D] for those of which only\n\
+         #             SHA2(salt || value) leaves the account\n\
+         #   filter    one condition: \"REGION = 'EU' AND NOT IS_TEST\"\n\
+         #   query     one SELECT in place of the table; then `table` names ours only\n\
          # `snowferry discover {name}` lists tables with candidates for key and cursor.\n\
          pull:\n\
          \x20 # A source table's columns changed, or it was created anew: evolve follows, freeze leaves\n\
@@ -94,6 +99,8 @@ pub fn render(template: &Template) -> String {
          \x20 # schema_changes: evolve\n\
          \x20 # When pulls begin on AWS, as EventBridge Scheduler has it; here, cron or you begin them.\n\
          \x20 # schedule: {{ at: cron(0 3 * * ? *), time_zone: Europe/Berlin, window: 15m }}\n\
+         \x20 # The secret that is hashed with each value of a hashed column, 16 characters or more.\n\
+         \x20 # hash_salt: {{ file: PATH }}\n\
          \x20 tables:\n",
         quoted(account),
         quoted(user),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use snowferry_pull::TableJob;
+use snowferry_model::names::TableName;
 
 use super::{Names, Section, sql};
 use crate::config::Connection;
@@ -54,11 +54,26 @@ pub(super) fn user(names: &Names, half: &PublicHalf) -> Section {
     section
 }
 
-pub(super) fn tables(names: &Names, tables: &[TableJob]) -> Section {
+/// Returns the tables and views that a connection reads, each once, in the order of its file.
+pub(super) fn sources(connection: &Connection) -> Vec<&TableName> {
+    let mut sources = Vec::new();
+    for job in &connection.tables {
+        let query = connection.selections.get(&job.table).and_then(|s| s.query.as_ref());
+        let read = query.map_or(std::slice::from_ref(&job.table), |query| query.tables());
+        for table in read {
+            if !sources.contains(&table) {
+                sources.push(table);
+            }
+        }
+    }
+    sources
+}
+
+pub(super) fn tables(names: &Names, tables: &[&TableName]) -> Section {
     let mut section = Section::new("The tables that are read, and no other");
-    let databases: BTreeSet<_> = tables.iter().map(|job| &job.table.database).collect();
+    let databases: BTreeSet<_> = tables.iter().map(|table| &table.database).collect();
     let schemas: BTreeSet<_> =
-        tables.iter().map(|job| (&job.table.database, &job.table.schema)).collect();
+        tables.iter().map(|table| (&table.database, &table.schema)).collect();
     let mut why: &[&str] = &[
         "USAGE shows that a database or schema is there, and none of its content. For a database",
         "that another account shares with you, run GRANT IMPORTED PRIVILEGES ON DATABASE … instead.",
@@ -71,8 +86,8 @@ pub(super) fn tables(names: &Names, tables: &[TableJob]) -> Section {
         section.add(&[], sql::grant_schema(database, schema, &names.role));
     }
     let mut why: &[&str] = &["For a view write ON VIEW in place of ON TABLE."];
-    for job in tables {
-        section.add(why, sql::grant_select(&job.table, &names.role));
+    for table in tables {
+        section.add(why, sql::grant_select(table, &names.role));
         why = &[];
     }
     section

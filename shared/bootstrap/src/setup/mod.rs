@@ -116,10 +116,11 @@ fn compose(
     half: &PublicHalf,
     addresses: &Addresses,
 ) -> Script {
+    let sources = grants::sources(connection);
     let mut sections = vec![
         grants::role_and_warehouse(connection, names),
         grants::user(names, half),
-        grants::tables(names, &connection.tables),
+        grants::tables(names, &sources),
     ];
     sections.extend(address::section(names, addresses));
     sections.extend(push_section(connection, names));
@@ -132,7 +133,7 @@ fn compose(
         format!(
             "Gives the role {} SELECT on {} named below, and {}.",
             names.role,
-            counted(connection.tables.len(), "table"),
+            counted(sources.len(), "table"),
             match connection.pushes.len() {
                 0 => "no right to write anything".to_owned(),
                 1 => "what one push needs to write".to_owned(),

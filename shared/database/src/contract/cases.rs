@@ -137,15 +137,19 @@ pub(super) async fn doubles_inside_a_batch_leave_one_row(open: Open<'_>) {
     assert_eq!(scene.rows(database.as_ref()).await, expected);
 }
 
-pub(super) async fn null_cursors_are_the_oldest(open: Open<'_>) {
+pub(super) async fn a_row_without_a_cursor_takes_the_place_of_what_was_there(open: Open<'_>) {
     let scene = Scene::keyed("NULL_CURSOR", StagedForm::Int64);
     let database = open();
     let null = |key, value| vec![Cell::Int(key), Cell::Null, text(value)];
-    let first = [vec![null(1, "old"), int_row(2, i64::MIN, "kept"), null(3, "old")]];
+    let first = [vec![null(1, "old"), int_row(2, i64::MIN, "old"), null(3, "old")]];
     scene.apply(database.as_ref(), (1, 1), replace(), &first).await;
-    let second = [vec![int_row(1, i64::MIN, "new"), null(2, "stale"), null(3, "new")]];
-    assert_eq!(scene.apply(database.as_ref(), (1, 2), upsert(), &second).await, (2, 2, 1));
-    let expected = vec![int_row(1, i64::MIN, "new"), int_row(2, i64::MIN, "kept"), null(3, "new")];
+    let second = [vec![int_row(1, i64::MIN, "new"), null(2, "new"), null(3, "new")]];
+    assert_eq!(scene.apply(database.as_ref(), (1, 2), upsert(), &second).await, (3, 3, 0));
+    let expected = vec![int_row(1, i64::MIN, "new"), null(2, "new"), null(3, "new")];
+    assert_eq!(scene.rows(database.as_ref()).await, sorted(expected));
+    let third = [vec![int_row(1, 1, "greater"), null(1, "lesser"), null(3, "new")]];
+    assert_eq!(scene.apply(database.as_ref(), (1, 3), upsert(), &third).await, (1, 1, 2));
+    let expected = vec![int_row(1, 1, "greater"), null(2, "new"), null(3, "new")];
     assert_eq!(scene.rows(database.as_ref()).await, sorted(expected));
 }
 

@@ -58,7 +58,7 @@ pub async fn check(open: Open<'_>) {
     cases::the_newest_row_of_a_key_stays(open).await;
     cases::a_row_that_the_table_has_already_changes_nothing(open).await;
     cases::doubles_inside_a_batch_leave_one_row(open).await;
-    cases::null_cursors_are_the_oldest(open).await;
+    cases::a_row_without_a_cursor_takes_the_place_of_what_was_there(open).await;
     cases::a_null_key_is_refused_and_changes_nothing(open).await;
     cases::a_replace_leaves_nothing_of_before(open).await;
     cases::a_replace_by_key_leaves_one_row_each(open).await;

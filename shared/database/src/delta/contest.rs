@@ -234,6 +234,7 @@ impl Contest<'_> {
                     let Some(winner) = winners.get_mut(key) else { continue };
                     let hit = Hit { key, file, row };
                     match winner.compare(cursor) {
+                        std::cmp::Ordering::Less if winner.is_without_cursor() => {}
                         std::cmp::Ordering::Less => winner.superseded = true,
                         std::cmp::Ordering::Equal => ties.push(hit),
                         std::cmp::Ordering::Greater => {}

@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use std::collections::hash_map::{Entry, RandomState};
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 
+use crate::keys::is_null_cursor;
+
 /// Bytes that one incoming key may take here.
 pub(super) const KEY_BYTES: u64 = 100;
 
@@ -96,6 +98,11 @@ pub(super) struct Winner {
 }
 
 impl Winner {
+    /// Returns whether it has no cursor.
+    pub(super) fn is_without_cursor(&self) -> bool {
+        is_null_cursor(self.cursor.bytes())
+    }
+
     /// Compares its cursor with another row's.
     pub(super) fn compare(&self, cursor: &[u8]) -> std::cmp::Ordering {
         self.cursor.bytes().cmp(cursor)

@@ -16,7 +16,8 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use snowferry_model::run::{Outcome, RunRecord};
-use snowferry_model::watermark::Lookback;
+use snowferry_model::watermark::{Lookback, NullCursors};
+use snowferry_snowflake::memory::MemoryValue;
 
 use crate::ports::Ports;
 use crate::tests::faults::{Fault, Faults};
@@ -38,14 +39,16 @@ pub(super) enum Shape {
     Upsert,
     /// A key and a lookback: transactions also commit late.
     Late,
+    /// A key: cursors become NULL and come back, and such rows are read by every run.
+    Nulls,
     /// The whole table each time: rows are also deleted.
     Full,
     /// A backfill only; the source does not change.
     Once,
 }
 
-pub(super) const SHAPES: [Shape; 5] =
-    [Shape::Append, Shape::Upsert, Shape::Late, Shape::Full, Shape::Once];
+pub(super) const SHAPES: [Shape; 6] =
+    [Shape::Append, Shape::Upsert, Shape::Late, Shape::Nulls, Shape::Full, Shape::Once];
 
 const FAULTS: [Fault; 6] = [
     Fault::KillBefore,
@@ -92,12 +95,15 @@ impl<'a> Player<'a> {
     fn new(seed: u64, shape: Shape, play_as: Play, wrap: Wrap<'a>) -> Self {
         let mut world = match shape {
             Shape::Append => World::new(Mode::Incremental, &[]),
-            Shape::Upsert | Shape::Late => World::new(Mode::Incremental, &["ID"]),
+            Shape::Upsert | Shape::Late | Shape::Nulls => World::new(Mode::Incremental, &["ID"]),
             Shape::Full => World::new(Mode::Full, &[]),
             Shape::Once => World::new(Mode::Once, &[]),
         };
         if shape == Shape::Late {
             world.job.lookback = Lookback::Units(u64::try_from(LATE).unwrap());
+        }
+        if shape == Shape::Nulls {
+            world.job.null_cursors = NullCursors::Reload;
         }
         world.job.cursor = Some(identifier("SEQ"));
         let mut player = Self {
@@ -147,6 +153,20 @@ impl<'a> Player<'a> {
                 let rows = self.rows..self.rows + self.random.random_range(1..4);
                 self.rows = rows.end;
                 self.world.insert(rows, seq);
+            }
+            (Shape::Nulls, 1) => {
+                let from = self.random.random_range(0..self.rows);
+                let text = format!("without a cursor since {}", self.rows);
+                self.world.change(|tx| {
+                    let hit = |row: &[MemoryValue]| {
+                        matches!(row[0], MemoryValue::Number(id) if (from..from + 3).contains(&id))
+                    };
+                    tx.update(&table(), hit, |row| {
+                        row[1] = MemoryValue::text_of(&text);
+                        row[2] = MemoryValue::Null;
+                    })?;
+                    Ok(())
+                });
             }
             _ => {
                 // A change may tie with the newest value.

@@ -16,7 +16,7 @@ use snowferry_model::run::{Outcome, RunRecord};
 use snowferry_model::state::StreamKey;
 use snowferry_model::time::{Clock, UnixMillis};
 use snowferry_model::types::{ColumnDescription, SnowflakeType};
-use snowferry_model::watermark::Lookback;
+use snowferry_model::watermark::{Lookback, NullCursors};
 use snowferry_snowflake::memory::{MemoryOptions, MemorySource, MemoryValue};
 use snowferry_staging::memory::MemoryStaging;
 
@@ -74,6 +74,7 @@ impl World {
             key: key.iter().map(|name| identifier(name)).collect(),
             cursor: Some(identifier("SEQ")),
             lookback: Lookback::None,
+            null_cursors: NullCursors::Error,
             integers: IntegerPolicy::Auto,
             schema: SchemaPolicy::Evolve,
             skip_unchanged: true,

@@ -192,7 +192,8 @@ impl SnowflakeClient {
         columns: &[Identifier],
     ) -> Result<Vec<DeclaredColumn>, SnowflakeError> {
         let name = table.to_string();
-        self.session.compile(&sql::probe(table, columns), About { object: &name }).await
+        let probe = sql::probe(self.origin(table), columns)?;
+        self.session.compile(&probe, About { object: &name }).await
     }
 
     /// Runs the smallest statement that needs a warehouse; it may wake the warehouse up.

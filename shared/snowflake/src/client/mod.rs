@@ -21,6 +21,7 @@ pub mod hostile;
 mod http;
 mod oauth;
 mod resolver;
+mod selection;
 mod session;
 mod sign_in;
 mod source;
@@ -29,8 +30,11 @@ mod statement;
 mod target;
 mod upload;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+
+use snowferry_model::names::TableName;
 
 use crate::{QueryId, SnowflakeError};
 use chunks::OpenResult;
@@ -42,6 +46,7 @@ pub use credential::{Credential, KeyPair, Secret};
 pub use facts::{CursorCandidate, Grant, SessionFacts, TableSummary, cursor_candidates};
 pub use http::RetryRules;
 pub use oauth::OAuthClient;
+pub use selection::{Columns, RowFilter, SALT_MIN_CHARS, Selection, SourceQuery};
 pub use sql::Scope;
 pub use sql::push::{SetupTable, push_setup};
 pub use target::SnowflakeTarget;
@@ -84,6 +89,10 @@ pub struct ClientOptions {
     pub heartbeat_every: Duration,
     /// How requests are tried again.
     pub retry: RetryRules,
+    /// What is read of tables that are not read whole.
+    pub selections: BTreeMap<TableName, Selection>,
+    /// What is put before each value that is hashed.
+    pub hash_salt: Option<Secret>,
 }
 
 impl ClientOptions {
@@ -113,6 +122,8 @@ impl ClientOptions {
             chunk_timeout: Duration::from_secs(120),
             heartbeat_every: Duration::from_secs(900),
             retry: RetryRules::default(),
+            selections: BTreeMap::new(),
+            hash_salt: None,
         })
     }
 }
@@ -124,6 +135,8 @@ pub struct SnowflakeClient {
     open_results: Arc<Mutex<Vec<KeptResult>>>,
     download_budget_bytes: u64,
     chunk_timeout: Duration,
+    selections: Arc<BTreeMap<TableName, Selection>>,
+    hash_salt: Option<Secret>,
 }
 
 impl SnowflakeClient {
@@ -136,6 +149,8 @@ impl SnowflakeClient {
             open_results: Arc::default(),
             download_budget_bytes: options.download_budget_bytes,
             chunk_timeout: options.chunk_timeout,
+            selections: Arc::new(options.selections.clone()),
+            hash_salt: options.hash_salt.clone(),
             session: Arc::new(Session::new(options, WhenGone::BeginAnew)?),
         })
     }

@@ -30,24 +30,21 @@ const TAG_MAX_CHARS: usize = 2000;
 #[async_trait]
 impl Source for SnowflakeClient {
     async fn describe(&self, table: &TableName) -> Result<TableDescription, SnowflakeError> {
-        let name = table.to_string();
-        let about = About { object: &name };
-        let described = self.session.texts(&sql::describe(table), about).await?;
-        let columns = columns(&described)?;
-        for kind in [Kind::Tables, Kind::Views] {
-            let shown = self.session.texts(&sql::show_one(table, kind), about).await?;
-            if let Some((kind, identity)) = exactly(&shown, table, kind) {
-                return Ok(TableDescription { kind, identity, columns });
-            }
-        }
-        // DESCRIBE knows it, SHOW does not: it went away in between.
-        Err(SnowflakeError::NotFound { object: name, role: self.session.role() })
+        let Some(selection) = self.selections.get(table) else {
+            return self.describe_object(table).await;
+        };
+        let described = match &selection.query {
+            Some(query) => self.describe_query(table, query).await?,
+            None => self.describe_object(table).await?,
+        };
+        selection.apply(table, described, self.hash_salt.as_ref())
     }
 
     async fn profile(&self, request: &ProfileRequest) -> Result<Profile, SnowflakeError> {
         let name = request.table.to_string();
         let about = About { object: &name };
-        let texts = match self.session.texts(&sql::profile(request)?, about).await {
+        let statement = sql::profile(request, self.origin(&request.table))?;
+        let texts = match self.session.texts(&statement, about).await {
             // Some kinds of tables have no change token; what is refused then is the statement.
             Err(SnowflakeError::Statement { .. }) if request.change_token => {
                 let without = ProfileRequest { change_token: false, ..request.clone() };
@@ -61,6 +58,16 @@ impl Source for SnowflakeClient {
         if request.cursor.is_some() {
             profile.cursor_max = cells.text()?;
             profile.cursor_nulls = cells.count()?;
+        }
+        let ahead = sql::profile_ahead(request, self.origin(&request.table))?;
+        if let Some(ahead) = ahead
+            && cells.text()?.as_deref() == Some("true")
+        {
+            let texts = self.session.texts(&ahead, About { object: &name }).await?;
+            let row = texts.rows.into_iter().next().unwrap_or_default();
+            let mut cells = Cells(row.into_iter());
+            profile.cursor_max = cells.text()?;
+            profile.cursor_ahead = cells.count()?;
         }
         for column in &request.wide_integers {
             let facts = profile.facts.entry(column.clone()).or_default();
@@ -78,7 +85,7 @@ impl Source for SnowflakeClient {
     }
 
     async fn submit(&self, request: &ReadRequest) -> Result<QueryId, SnowflakeError> {
-        let mut statement = sql::read(request)?;
+        let mut statement = sql::read(request, self.origin(&request.table))?;
         if let Some(tag) = &mut statement.tag {
             *tag = tag.chars().take(TAG_MAX_CHARS).collect();
         }
@@ -126,6 +133,60 @@ impl Source for SnowflakeClient {
 }
 
 impl SnowflakeClient {
+    /// Returns what a statement about a table reads.
+    pub(super) fn origin<'a>(&'a self, table: &'a TableName) -> sql::Origin<'a> {
+        let selection = self.selections.get(table);
+        sql::Origin { table, selection, salt: self.hash_salt.as_ref() }
+    }
+
+    /// Returns an object with all of its columns, whatever is selected of it.
+    ///
+    /// # Errors
+    /// [`SnowflakeError::NotFound`].
+    pub async fn describe_object(
+        &self,
+        table: &TableName,
+    ) -> Result<TableDescription, SnowflakeError> {
+        let name = table.to_string();
+        let about = About { object: &name };
+        let described = self.session.texts(&sql::describe(table), about).await?;
+        let columns = columns(&described)?;
+        for kind in [Kind::Tables, Kind::Views] {
+            let shown = self.session.texts(&sql::show_one(table, kind), about).await?;
+            if let Some((kind, identity)) = exactly(&shown, table, kind) {
+                return Ok(TableDescription { kind, identity, columns });
+            }
+        }
+        // DESCRIBE knows it, SHOW does not: it went away in between.
+        Err(SnowflakeError::NotFound { object: name, role: self.session.role() })
+    }
+
+    /// Compiles a query to learn its columns. Needs no warehouse.
+    async fn describe_query(
+        &self,
+        table: &TableName,
+        query: &super::SourceQuery,
+    ) -> Result<TableDescription, SnowflakeError> {
+        let name = format!("the query of {table}");
+        let about = About { object: &name };
+        let declared = self.session.compile(&sql::query_columns(query), about).await?;
+        let mut columns = Vec::with_capacity(declared.len());
+        for column in declared {
+            let named = Identifier::new(column.name).map_err(|error| SnowflakeError::Request {
+                object: name.clone(),
+                reason: format!("a column of its result: {error}"),
+            })?;
+            columns.push(ColumnDescription {
+                name: named,
+                data_type: column.data_type,
+                nullable: column.nullable,
+                primary_key: false,
+            });
+        }
+        // What it reads may be created anew unseen; another query is another selection.
+        Ok(TableDescription { kind: "QUERY".to_owned(), identity: "query".to_owned(), columns })
+    }
+
     fn kept(&self, query: &QueryId) -> Option<Arc<OpenResult>> {
         let mut kept = self.open_results.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|(_, since, _)| since.elapsed() < LINKS_KEPT);

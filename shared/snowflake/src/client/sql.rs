@@ -1,6 +1,7 @@
 //! Every SQL text that this crate sends. Identifiers come only through
 //! [`Identifier::quoted`], values only as binds; a pattern of SHOW and the name that a system
-//! function is given take no bind: these literals are escaped here.
+//! function is given take no bind: these literals are escaped here. The filter or query of a
+//! connection comes as the print of a tree that was judged (`selection`).
 
 pub(super) mod push;
 
@@ -9,8 +10,8 @@ use snowferry_model::names::{Identifier, TableName};
 use snowferry_model::types::SnowflakeType;
 use snowferry_model::watermark::{Lookback, LowerEdge, Watermark, Window};
 
-use super::ClientOptions;
 use super::binds::Bind;
+use super::{ClientOptions, Secret, Selection};
 use crate::{ProfileRequest, ReadRequest, SnowflakeError};
 
 mod stage;
@@ -144,29 +145,102 @@ pub(super) fn use_warehouse(table: &TableName) -> Statement {
     ))
 }
 
+/// What a statement reads: an object, or what is selected of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Origin<'a> {
+    pub(super) table: &'a TableName,
+    pub(super) selection: Option<&'a Selection>,
+    pub(super) salt: Option<&'a Secret>,
+}
+
+impl Origin<'_> {
+    /// The object, or the connection's query in its place.
+    fn object(&self) -> String {
+        match self.selection.and_then(|selection| selection.query.as_ref()) {
+            Some(query) => format!("({}) AS \"SOURCE\"", query.text()),
+            None => self.table.quoted(),
+        }
+    }
+
+    /// The clause with the connection's filter and more conditions; empty without any.
+    fn conditions(&self, more: Option<String>) -> String {
+        let filter = self.selection.and_then(|selection| selection.filter.as_ref());
+        let filter = filter.map(|filter| format!("({})", filter.text()));
+        let all: Vec<String> = filter.into_iter().chain(more).collect();
+        if all.is_empty() { String::new() } else { format!(" WHERE {}", all.join(" AND ")) }
+    }
+
+    /// The named columns, each hashed if it is to be, of the rows of an inner statement.
+    fn hashed(
+        &self,
+        columns: &[&Identifier],
+        inner: String,
+        binds: &mut Vec<Bind>,
+    ) -> Result<String, SnowflakeError> {
+        let hashes =
+            |column: &Identifier| self.selection.is_some_and(|selection| selection.hashes(column));
+        if !columns.iter().any(|column| hashes(column)) {
+            return Ok(inner);
+        }
+        let Some(salt) = self.salt else {
+            let reason = "columns are to be hashed and there is no salt".to_owned();
+            return Err(SnowflakeError::Request { object: self.table.to_string(), reason });
+        };
+        let mut salts = Vec::new();
+        let items = columns.iter().map(|column| {
+            let quoted = column.quoted();
+            if !hashes(column) {
+                return quoted;
+            }
+            salts.push(Bind::Text(salt.expose().to_owned()));
+            format!("SHA2(? || TO_VARCHAR({quoted}), 256) AS {quoted}")
+        });
+        let items = items.collect::<Vec<_>>().join(", ");
+        // The inner statement comes later in the text, and so do its binds.
+        binds.splice(0..0, salts);
+        Ok(format!("SELECT {items} FROM ({inner}) AS \"SELECTED\""))
+    }
+}
+
+/// The connection's query as it is; to be compiled only.
+pub(super) fn query_columns(query: &super::SourceQuery) -> Statement {
+    Statement::plain(query.text().to_owned())
+}
+
 /// The named columns and no row; to be compiled only.
-pub(super) fn probe(table: &TableName, columns: &[Identifier]) -> Statement {
-    let columns = match columns {
+pub(super) fn probe(
+    origin: Origin<'_>,
+    columns: &[Identifier],
+) -> Result<Statement, SnowflakeError> {
+    let names = match columns {
         [] => "1".to_owned(),
         _ => columns.iter().map(Identifier::quoted).collect::<Vec<_>>().join(", "),
     };
-    Statement::plain(format!("SELECT {columns} FROM {} LIMIT 0", table.quoted()))
+    let inner =
+        format!("SELECT {names} FROM {}{} LIMIT 0", origin.object(), origin.conditions(None));
+    let mut binds = Vec::new();
+    let columns: Vec<&Identifier> = columns.iter().collect();
+    let text = origin.hashed(&columns, inner, &mut binds)?;
+    Ok(Statement { text, binds, tag: None })
 }
 
-/// Row count, greatest cursor, NULLs of it, the asked facts and the change token, in that order.
-pub(super) fn profile(request: &ProfileRequest) -> Result<Statement, SnowflakeError> {
+/// Row count, greatest cursor, NULLs of it, whether it is too far ahead (if a limit was given and
+/// its type is a time), the asked facts and the change token, in that order.
+pub(super) fn profile(
+    request: &ProfileRequest,
+    origin: Origin<'_>,
+) -> Result<Statement, SnowflakeError> {
     let mut items = vec!["TO_VARCHAR(COUNT(*))".to_owned()];
     let mut binds = Vec::new();
     if let Some((cursor, data_type)) = &request.cursor {
         let column = cursor.quoted();
-        let mut greatest = format!("MAX({column})");
-        if let Some(floor) = &request.floor {
-            let bind = bound(&floor.cursor_type)?;
-            greatest = format!("GREATEST(COALESCE({greatest}, {bind}), {bind})");
-            binds.extend([Bind::Text(floor.text.clone()), Bind::Text(floor.text.clone())]);
-        }
+        let greatest = above_floor(format!("MAX({column})"), request, &mut binds)?;
         items.push(exact_text(&greatest, data_type)?);
         items.push(format!("TO_VARCHAR(COUNT(*) - COUNT({column}))"));
+        // Snowflake answers this from what it knows of the column, without reading it.
+        if let Some(latest) = latest(request.ahead_s, data_type) {
+            items.push(format!("TO_VARCHAR(MAX({column}) > {latest})"));
+        }
     }
     for column in request.wide_integers.iter().map(Identifier::quoted) {
         items.push(format!("TO_VARCHAR(MIN({column}))"));
@@ -182,30 +256,72 @@ pub(super) fn profile(request: &ProfileRequest) -> Result<Statement, SnowflakeEr
             literal(&request.table.quoted())
         ));
     }
-    let text = format!("SELECT {} FROM {}", items.join(", "), request.table.quoted());
+    let (items, object, conditions) = (items.join(", "), origin.object(), origin.conditions(None));
+    let text = format!("SELECT {items} FROM {object}{conditions}");
     Ok(Statement { text, binds, tag: None })
 }
 
+/// The greatest cursor that is not too far ahead, and how many are. Reads the cursor's column.
+pub(super) fn profile_ahead(
+    request: &ProfileRequest,
+    origin: Origin<'_>,
+) -> Result<Option<Statement>, SnowflakeError> {
+    let Some((cursor, data_type)) = &request.cursor else { return Ok(None) };
+    let Some(latest) = latest(request.ahead_s, data_type) else { return Ok(None) };
+    let (column, mut binds) = (cursor.quoted(), Vec::new());
+    let within = format!("MAX(CASE WHEN {column} <= {latest} THEN {column} END)");
+    let greatest = exact_text(&above_floor(within, request, &mut binds)?, data_type)?;
+    let (object, conditions) = (origin.object(), origin.conditions(None));
+    let text = format!(
+        "SELECT {greatest}, TO_VARCHAR(COUNT_IF({column} > {latest})) FROM {object}{conditions}"
+    );
+    Ok(Some(Statement { text, binds, tag: None }))
+}
+
+/// The greater of an expression and the floor; the floor where the expression is NULL.
+fn above_floor(
+    greatest: String,
+    request: &ProfileRequest,
+    binds: &mut Vec<Bind>,
+) -> Result<String, SnowflakeError> {
+    let Some(floor) = &request.floor else { return Ok(greatest) };
+    let bind = bound(&floor.cursor_type)?;
+    binds.extend([Bind::Text(floor.text.clone()), Bind::Text(floor.text.clone())]);
+    Ok(format!("GREATEST(COALESCE({greatest}, {bind}), {bind})"))
+}
+
 /// The rows of a window, the columns of a plan, as one statement.
-pub(super) fn read(request: &ReadRequest) -> Result<Statement, SnowflakeError> {
-    let columns: Vec<String> =
-        request.plan.columns.iter().map(|column| column.name.quoted()).collect();
-    let mut text = format!("SELECT {} FROM {}", columns.join(", "), request.table.quoted());
+pub(super) fn read(request: &ReadRequest, origin: Origin<'_>) -> Result<Statement, SnowflakeError> {
+    let columns: Vec<&Identifier> =
+        request.plan.columns.iter().map(|column| &column.name).collect();
+    let names: Vec<String> = columns.iter().map(|column| column.quoted()).collect();
     let mut binds = Vec::new();
-    match &request.window {
-        Window::Whole => {}
-        Window::Nothing => text.push_str(" WHERE 1 = 0"),
-        Window::UpTo { to } => {
-            text.push_str(&format!(" WHERE {}", upper(to, &mut binds)?));
-        }
-        Window::Unbounded { to } => {
-            text.push_str(&format!(" WHERE {} IS NOT NULL", to.cursor.quoted()));
-        }
+    let conditions = origin.conditions(window(&request.window, &mut binds)?);
+    let inner = format!("SELECT {} FROM {}{conditions}", names.join(", "), origin.object());
+    let text = origin.hashed(&columns, inner, &mut binds)?;
+    let tag = (!request.tag.is_empty()).then(|| request.tag.clone());
+    Ok(Statement { text, binds, tag })
+}
+
+/// The condition of a window; `None` where every row is in it.
+fn window(window: &Window, binds: &mut Vec<Bind>) -> Result<Option<String>, SnowflakeError> {
+    Ok(match window {
+        Window::Whole => None,
+        Window::Nothing => Some("1 = 0".to_owned()),
+        Window::UpTo { to } => Some(upper(to, binds)?),
+        Window::Unbounded { to } => Some(format!("{} IS NOT NULL", to.cursor.quoted())),
         Window::Since { from, lookback, .. } => {
             binds.push(Bind::Text(from.text.clone()));
-            let (column, lowest) = (from.cursor.quoted(), lower(from, *lookback)?);
-            text.push_str(&format!(" WHERE {column} >= {lowest}"));
+            Some(format!("{} >= {}", from.cursor.quoted(), lower(from, *lookback)?))
         }
+        Window::WithNulls { of } => match (self::window(of, binds)?, of.upper()) {
+            // The backfill: with the NULLs, every row.
+            (Some(_), Some(_)) if matches!(**of, Window::Unbounded { .. }) => None,
+            (Some(condition), Some(to)) => {
+                Some(format!("({condition} OR {} IS NULL)", to.cursor.quoted()))
+            }
+            (condition, _) => condition,
+        },
         Window::Between { from, edge, lookback, to } => {
             let comparison = match edge {
                 LowerEdge::Open => ">",
@@ -214,12 +330,27 @@ pub(super) fn read(request: &ReadRequest) -> Result<Statement, SnowflakeError> {
             let lowest = lower(from, *lookback)?;
             binds.push(Bind::Text(from.text.clone()));
             let column = from.cursor.quoted();
-            let upper = upper(to, &mut binds)?;
-            text.push_str(&format!(" WHERE {column} {comparison} {lowest} AND {upper}"));
+            let upper = upper(to, binds)?;
+            Some(format!("{column} {comparison} {lowest} AND {upper}"))
         }
+    })
+}
+
+/// The last moment that a cursor of this type may name without being too far ahead, by the server's
+/// clock; `None` for a cursor that is no time. A wall clock without a zone is taken as UTC.
+fn latest(ahead_s: Option<u64>, data_type: &SnowflakeType) -> Option<String> {
+    let ahead_s = ahead_s?;
+    match data_type {
+        SnowflakeType::Date => {
+            Some(format!("DATEADD(DAY, {}, CURRENT_DATE())", ahead_s.div_ceil(SECONDS_PER_DAY)))
+        }
+        SnowflakeType::TimestampNtz { .. }
+        | SnowflakeType::TimestampLtz { .. }
+        | SnowflakeType::TimestampTz { .. } => {
+            Some(format!("DATEADD(SECOND, {ahead_s}, CURRENT_TIMESTAMP())::{data_type}"))
+        }
+        _ => None,
     }
-    let tag = (!request.tag.is_empty()).then(|| request.tag.clone());
-    Ok(Statement { text, binds, tag })
 }
 
 fn upper(to: &Watermark, binds: &mut Vec<Bind>) -> Result<String, SnowflakeError> {

@@ -19,7 +19,16 @@ use crate::{ReadRequest, SnowflakeError};
 pub(super) enum Filter {
     All,
     None,
-    Bounded { position: usize, lower: Option<(MemoryValue, LowerEdge)>, upper: Option<MemoryValue> },
+    /// The rows of another filter, and those that have NULL in a column.
+    OrNull {
+        position: usize,
+        of: Box<Self>,
+    },
+    Bounded {
+        position: usize,
+        lower: Option<(MemoryValue, LowerEdge)>,
+        upper: Option<MemoryValue>,
+    },
 }
 
 impl Filter {
@@ -27,7 +36,24 @@ impl Filter {
         request: &ReadRequest,
         position: impl Fn(&str) -> Result<usize, SnowflakeError>,
     ) -> Result<Self, SnowflakeError> {
-        match &request.window {
+        Self::of_window(&request.window, &position)
+    }
+
+    fn of_window(
+        window: &Window,
+        position: &impl Fn(&str) -> Result<usize, SnowflakeError>,
+    ) -> Result<Self, SnowflakeError> {
+        match window {
+            Window::WithNulls { of } => {
+                let filter = Self::of_window(of, position)?;
+                match of.upper() {
+                    Some(to) => Ok(Self::OrNull {
+                        position: position(to.cursor.as_str())?,
+                        of: Box::new(filter),
+                    }),
+                    None => Ok(filter),
+                }
+            }
             Window::Whole => Ok(Self::All),
             Window::Nothing => Ok(Self::None),
             Window::UpTo { to } => Ok(Self::Bounded {
@@ -62,8 +88,13 @@ impl Filter {
     }
 
     pub(super) fn admits(&self, row: &[MemoryValue]) -> bool {
-        let Self::Bounded { position, lower, upper } = self else {
-            return matches!(self, Self::All);
+        let (position, lower, upper) = match self {
+            Self::All => return true,
+            Self::None => return false,
+            Self::OrNull { position, of } => {
+                return row.get(*position) == Some(&MemoryValue::Null) || of.admits(row);
+            }
+            Self::Bounded { position, lower, upper } => (position, lower, upper),
         };
         // NULL compares with nothing, so a row without a cursor value is in no bounded window.
         let Some(value) = row.get(*position) else { return false };

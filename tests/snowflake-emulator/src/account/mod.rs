@@ -38,7 +38,12 @@ pub(crate) struct Account {
     pub network: Network,
     pub users: Arc<Users>,
     profiles: RwLock<BTreeMap<String, Profile>>,
+    zone: RwLock<String>,
 }
+
+/// The zone that real accounts start with, so that a client that relies on another one without
+/// asking for it is wrong here too.
+const FIRST_ZONE: &str = "America/Los_Angeles";
 
 impl std::fmt::Debug for Account {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -54,6 +59,7 @@ impl Default for Account {
             network: Network::default(),
             users: Arc::new(Users::new(ACCOUNT)),
             profiles: RwLock::default(),
+            zone: RwLock::new(FIRST_ZONE.to_owned()),
         }
     }
 }
@@ -69,6 +75,16 @@ impl Account {
     pub(crate) fn set_profile(&self, user: &str, profile: Profile) {
         let mut profiles = self.profiles.write().unwrap_or_else(PoisonError::into_inner);
         profiles.insert(user.to_owned(), profile);
+    }
+
+    /// The time zone of sessions that ask for none.
+    pub(crate) fn zone(&self) -> String {
+        self.zone.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Sets the time zone of sessions to come.
+    pub(crate) fn set_zone(&self, zone: String) {
+        *self.zone.write().unwrap_or_else(PoisonError::into_inner) = zone;
     }
 
     /// Forgets all about a user.

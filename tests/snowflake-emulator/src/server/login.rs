@@ -75,7 +75,7 @@ async fn sign_in(app: &App, call: &Call) -> Result<Response, Refused> {
         account: ACCOUNT.to_owned(),
         role: Some(default_role(app, &user)),
         warehouse: Some(user.default_warehouse).filter(|name| !name.is_empty()),
-        parameters: account_parameters(),
+        parameters: BTreeMap::from([("TIMEZONE".to_owned(), app.runner.account().zone())]),
         ..SessionContext::default()
     };
     let mut sent = data.session_parameters.unwrap_or_default();
@@ -136,12 +136,6 @@ fn check_user(app: &App, call: &Call, user: &str) -> Result<(), Refused> {
 fn default_role(app: &App, user: &User) -> String {
     let has_it = app.runner.account().may_act(&user.name, &user.default_role);
     if has_it { user.default_role.clone() } else { "PUBLIC".to_owned() }
-}
-
-/// What the account sets for every session. Real accounts start with this zone, so a client that
-/// relies on another one without asking for it is wrong here too.
-fn account_parameters() -> BTreeMap<String, String> {
-    BTreeMap::from([("TIMEZONE".to_owned(), "America/Los_Angeles".to_owned())])
 }
 
 /// Takes the role, warehouse, database and schema of the query string. What does not exist stays

@@ -5,7 +5,7 @@ use snowferry_model::plan::IntegerPolicy;
 use snowferry_model::state::StreamState;
 use snowferry_model::time::UnixMillis;
 use snowferry_model::types::SnowflakeType;
-use snowferry_model::watermark::{Lookback, Watermark};
+use snowferry_model::watermark::{Lookback, NullCursors, Watermark};
 use snowferry_pull::{Mode, SchemaPolicy, TableJob};
 
 use crate::commands::status::table_report;
@@ -17,6 +17,7 @@ fn job() -> TableJob {
         key: vec![Identifier::new("ID").unwrap()],
         cursor: Some(Identifier::new("UPDATED_AT").unwrap()),
         lookback: Lookback::None,
+        null_cursors: NullCursors::Error,
         integers: IntegerPolicy::Auto,
         schema: SchemaPolicy::Evolve,
         skip_unchanged: true,
@@ -39,6 +40,7 @@ fn a_table_that_was_never_pulled_says_so() {
           "size_bytes": null,
           "location": null,
           "cursor": "UPDATED_AT",
+          "null_cursor": "error",
           "watermark_present": false,
           "generation": 0,
           "sequence": 0,

@@ -201,9 +201,14 @@ fn the_written_template_explains_itself() {
         #   key       the columns that tell a row from every other; without it rows are appended
         #   lookback  how far below the last value to read again for rows committed late: 90s, 15m, 6h,
         #             2d, or a whole number for a NUMBER cursor
+        #   null_cursor  error | reload (read on each run, needs a key) | ignore: rows without a cursor
         #   integers  auto | decimal | int64: how NUMBER(38,0) is stored
         #   skip_unchanged  true | false: whether a table is left alone while Snowflake says that no
         #             row was changed since the last run
+        #   columns   { include: [A, B] } or { exclude: [C] }, and hash: [D] for those of which only
+        #             SHA2(salt || value) leaves the account
+        #   filter    one condition: "REGION = 'EU' AND NOT IS_TEST"
+        #   query     one SELECT in place of the table; then `table` names ours only
         # `snowferry discover acme` lists tables with candidates for key and cursor.
         pull:
           # A source table's columns changed, or it was created anew: evolve follows, freeze leaves
@@ -211,6 +216,8 @@ fn the_written_template_explains_itself() {
           # schema_changes: evolve
           # When pulls begin on AWS, as EventBridge Scheduler has it; here, cron or you begin them.
           # schedule: { at: cron(0 3 * * ? *), time_zone: Europe/Berlin, window: 15m }
+          # The secret that is hashed with each value of a hashed column, 16 characters or more.
+          # hash_salt: { file: PATH }
           tables:
             - table: CRM.PUBLIC.ACCOUNTS
               key: [ID]

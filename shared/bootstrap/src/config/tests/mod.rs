@@ -10,6 +10,7 @@ use crate::error::BootstrapError;
 mod accepted;
 mod account;
 mod pushes;
+mod selections;
 mod shape;
 mod tables;
 

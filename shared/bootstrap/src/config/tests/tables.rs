@@ -42,7 +42,7 @@ fn a_table_that_is_only_a_name_is_refused() {
         expect![[r#"
             connections/acme.yaml has one problem
               connections/acme.yaml:11:18: pull.tables[0]: found a text where fields are needed
-                allowed: table, mode, key, cursor, lookback, integers"#]],
+                allowed: table, mode, key, cursor, lookback, null_cursor, integers, skip_unchanged, columns, filter, query"#]],
     );
 }
 
@@ -345,7 +345,7 @@ fn an_unknown_field_of_a_table_is_refused() {
         "columns: [A]",
         expect![[r#"
             connections/acme.yaml has one problem
-              connections/acme.yaml:18:7: pull.tables[0].columns: unknown field
-                allowed: table, mode, key, cursor, lookback, integers"#]],
+              connections/acme.yaml:18:7: pull.tables[0].columns: found a list where fields are needed
+                allowed: include, exclude, hash"#]],
     );
 }

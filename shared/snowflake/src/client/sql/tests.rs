@@ -45,7 +45,11 @@ fn read_of(table: TableName, window: Window) -> Result<Statement, SnowflakeError
         |name: &str| PlannedColumn { name: id(name), data_type: NUMBER, form: StagedForm::Int64 };
     let columns = vec![column("ID"), column("odd \"name\"")];
     let plan = TablePlan { version: PLAN_VERSION, columns };
-    read(&ReadRequest { table, plan, window, tag: String::new() })
+    read(&ReadRequest { table: table.clone(), plan, window, tag: String::new() }, whole(&table))
+}
+
+fn whole(table: &TableName) -> Origin<'_> {
+    Origin { table, selection: None, salt: None }
 }
 
 #[test]
@@ -126,12 +130,13 @@ fn a_profile_is_one_statement_with_exact_texts() {
         table: orders(),
         cursor: Some((id("AT"), NTZ)),
         floor: Some(bound_at("floor", NTZ)),
+        ahead_s: None,
         wide_integers: vec![id("ID")],
         fine_timestamps: vec![id("AT")],
         change_token: false,
     };
     check(
-        &profile(&request).unwrap(),
+        &profile(&request, whole(&orders())).unwrap(),
         expect![[r#"
         SELECT TO_VARCHAR(COUNT(*)), TO_VARCHAR(GREATEST(COALESCE(MAX("AT"), ?::TIMESTAMP_NTZ(9)), ?::TIMESTAMP_NTZ(9)), 'YYYY-MM-DD HH24:MI:SS.FF9'), TO_VARCHAR(COUNT(*) - COUNT("AT")), TO_VARCHAR(MIN("ID")), TO_VARCHAR(MAX("ID")), TO_VARCHAR(COUNT_IF(MOD(DATE_PART(NANOSECOND, "AT"), 1000) <> 0)) FROM "DB"."SC"."ORDERS"
         ["floor", "floor"]
@@ -141,12 +146,13 @@ fn a_profile_is_one_statement_with_exact_texts() {
         table: r#"DB.SC."o'\clock ""x""""#.parse().unwrap(),
         cursor: None,
         floor: None,
+        ahead_s: None,
         wide_integers: vec![],
         fine_timestamps: vec![],
         change_token: true,
     };
     check(
-        &profile(&token).unwrap(),
+        &profile(&token, whole(&token.table)).unwrap(),
         expect![[r#"
         SELECT TO_VARCHAR(COUNT(*)), TO_VARCHAR(SYSTEM$LAST_CHANGE_COMMIT_TIME('"DB"."SC"."o''\\clock ""x"""')) FROM "DB"."SC"."o'\clock ""x"""
         []
@@ -163,10 +169,10 @@ fn a_profile_is_one_statement_with_exact_texts() {
         SnowflakeType::Number { precision: 12, scale: 2 },
     ] {
         request.cursor = Some((id("AT"), data_type));
-        texts.push_str(&shown(&profile(&request).unwrap()));
+        texts.push_str(&shown(&profile(&request, whole(&orders())).unwrap()));
     }
     request.cursor = None;
-    texts.push_str(&shown(&profile(&request).unwrap()));
+    texts.push_str(&shown(&profile(&request, whole(&orders())).unwrap()));
     expect![[r#"
         SELECT TO_VARCHAR(COUNT(*)), TO_VARCHAR(MAX("AT"), 'YYYY-MM-DD HH24:MI:SS.FF9 TZHTZM'), TO_VARCHAR(COUNT(*) - COUNT("AT")) FROM "DB"."SC"."ORDERS"
         []
@@ -190,8 +196,8 @@ fn names_stay_names_whatever_they_hold() {
         show_all(&Scope::Database(id("a\"b")), Kind::Tables),
         show_all(&Scope::Schema(id("D"), id("S")), Kind::Tables),
         show_grants(&id("r\"; drop role x; --")),
-        probe(&hostile(), &[id("a\"b")]),
-        probe(&orders(), &[]),
+        probe(whole(&hostile()), &[id("a\"b")]).unwrap(),
+        probe(whole(&orders()), &[]).unwrap(),
         use_warehouse(&orders()),
         session_facts(),
         read_of(hostile(), Window::Whole).unwrap(),
@@ -228,4 +234,67 @@ fn a_value_is_only_ever_a_bind() {
     let statement = read_of(orders(), Window::UpTo { to: bound_at(evil, NUMBER) }).unwrap();
     assert!(!statement.text.contains("DROP"));
     assert_eq!(statement.binds, [Bind::Text(evil.to_owned())]);
+}
+
+#[test]
+fn a_selection_is_read_in_every_statement_about_its_table() {
+    let filtered = Selection {
+        hash: vec![id("odd \"name\"")],
+        filter: crate::client::RowFilter::parse("a = 1 or b = '?' -- all").ok(),
+        ..Selection::default()
+    };
+    let queried = Selection {
+        query: crate::client::SourceQuery::parse("select id, at from d.s.t where x = 'y'").ok(),
+        ..Selection::default()
+    };
+    let salt = Secret::new("salt and pepper".to_owned());
+    let table = orders();
+    let mut texts = String::new();
+    for selection in [&filtered, &queried] {
+        let origin = Origin { table: &table, selection: Some(selection), salt: Some(&salt) };
+        let window = Window::UpTo { to: bound_at("high", NTZ) };
+        let column = |name: &str| PlannedColumn {
+            name: id(name),
+            data_type: NUMBER,
+            form: StagedForm::Int64,
+        };
+        let columns = vec![column("ID"), column("odd \"name\"")];
+        let plan = TablePlan { version: PLAN_VERSION, columns };
+        let request = ReadRequest { table: table.clone(), plan, window, tag: String::new() };
+        texts.push_str(&shown(&read(&request, origin).unwrap()));
+        let request = ProfileRequest {
+            table: table.clone(),
+            cursor: Some((id("AT"), NTZ)),
+            floor: None,
+            ahead_s: None,
+            wide_integers: Vec::new(),
+            fine_timestamps: Vec::new(),
+            change_token: false,
+        };
+        texts.push_str(&shown(&profile(&request, origin).unwrap()));
+        texts.push_str(&shown(&probe(origin, &[id("ID")]).unwrap()));
+    }
+    expect![[r#"
+        SELECT "ID", SHA2(? || TO_VARCHAR("odd ""name"""), 256) AS "odd ""name""" FROM (SELECT "ID", "odd ""name""" FROM "DB"."SC"."ORDERS" WHERE (a = 1 OR b = '?') AND "AT" <= ?::TIMESTAMP_NTZ(9)) AS "SELECTED"
+        ["salt and pepper", "high"]
+        SELECT TO_VARCHAR(COUNT(*)), TO_VARCHAR(MAX("AT"), 'YYYY-MM-DD HH24:MI:SS.FF9'), TO_VARCHAR(COUNT(*) - COUNT("AT")) FROM "DB"."SC"."ORDERS" WHERE (a = 1 OR b = '?')
+        []
+        SELECT "ID" FROM "DB"."SC"."ORDERS" WHERE (a = 1 OR b = '?') LIMIT 0
+        []
+        SELECT "ID", "odd ""name""" FROM (SELECT id, at FROM d.s.t WHERE x = 'y') AS "SOURCE" WHERE "AT" <= ?::TIMESTAMP_NTZ(9)
+        ["high"]
+        SELECT TO_VARCHAR(COUNT(*)), TO_VARCHAR(MAX("AT"), 'YYYY-MM-DD HH24:MI:SS.FF9'), TO_VARCHAR(COUNT(*) - COUNT("AT")) FROM (SELECT id, at FROM d.s.t WHERE x = 'y') AS "SOURCE"
+        []
+        SELECT "ID" FROM (SELECT id, at FROM d.s.t WHERE x = 'y') AS "SOURCE" LIMIT 0
+        []
+    "#]].assert_eq(&texts);
+}
+
+#[test]
+fn without_a_salt_no_column_is_hashed_and_none_is_read_in_plain() {
+    let selection = Selection { hash: vec![id("ID")], ..Selection::default() };
+    let table = orders();
+    let origin = Origin { table: &table, selection: Some(&selection), salt: None };
+    assert!(matches!(probe(origin, &[id("ID")]), Err(SnowflakeError::Request { .. })));
+    assert!(probe(origin, &[id("AT")]).is_ok());
 }

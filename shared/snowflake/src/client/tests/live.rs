@@ -160,6 +160,7 @@ async fn cursors_of_every_type_come_back_exactly(client: &SnowflakeClient, schem
                 table: table.clone(),
                 cursor: Some((c.clone(), data_type.clone())),
                 floor: None,
+                ahead_s: None,
                 wide_integers: vec![],
                 fine_timestamps: vec![],
                 change_token: false,

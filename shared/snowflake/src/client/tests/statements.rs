@@ -67,6 +67,7 @@ async fn a_small_statement_is_waited_for_through_both_running_codes() {
         table: orders(),
         cursor: Some((id("AT"), SnowflakeType::Date)),
         floor: None,
+        ahead_s: None,
         wide_integers: vec![],
         fine_timestamps: vec![],
         change_token: false,

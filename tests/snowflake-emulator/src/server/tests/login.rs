@@ -31,6 +31,11 @@ async fn a_right_password_opens_a_session_with_everything_a_driver_reads() {
     assert!(parameters.len() >= 40);
     let zone = parameters.iter().find(|entry| entry["name"] == "TIMEZONE");
     assert_eq!(zone.map(|entry| &entry["value"]), Some(&json!("America/Los_Angeles")));
+    rig.runner.account().set_zone("Asia/Kathmandu".to_owned());
+    let answer = login(&rig, "", rig.credentials()).await;
+    let parameters = answer.data()["parameters"].as_array().expect("parameters").clone();
+    let zone = parameters.iter().find(|entry| entry["name"] == "TIMEZONE");
+    assert_eq!(zone.map(|entry| &entry["value"]), Some(&json!("Asia/Kathmandu")));
 }
 
 #[tokio::test]

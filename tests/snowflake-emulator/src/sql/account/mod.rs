@@ -8,6 +8,7 @@ mod warehouses;
 pub(crate) use grants::{container_of, objects_of, privileges_of};
 
 use super::command::{AccountCommand, AccountObject, Properties, Property};
+use super::datetime;
 use super::error::{compile, object_exists, sql_error, syntax, unsupported};
 use super::plan::Planning;
 use super::rows::Rows;
@@ -55,6 +56,15 @@ pub(crate) fn run(
         }
         AccountCommand::AccountPolicy(policy) => {
             network::set_account_policy(planning, policy)?;
+            Ok(done())
+        }
+        AccountCommand::AccountZone(zone) => {
+            planning.authorize_account("MANAGE ACCOUNT PARAMETERS", &["ACCOUNTADMIN"])?;
+            if datetime::zone(&zone).is_none() {
+                let message = format!("invalid value [{zone}] for parameter 'TIMEZONE'");
+                return Err(compile("001008", "22023", message));
+            }
+            planning.account.set_zone(zone);
             Ok(done())
         }
         AccountCommand::GrantRole { role, to } => {

@@ -103,6 +103,8 @@ pub(crate) enum AccountCommand {
     },
     /// `None` takes the account's policy away.
     AccountPolicy(Option<String>),
+    /// The time zone of sessions that ask for none.
+    AccountZone(String),
     GrantRole {
         role: String,
         to: Grantee,
@@ -195,6 +197,9 @@ fn account(tokens: &mut Tokens) -> Result<AccountCommand, SqlError> {
     match properties(tokens)?.as_slice() {
         [(name, Property::Text(policy))] if name == "NETWORK_POLICY" => {
             Ok(AccountCommand::AccountPolicy(Some(policy.clone())))
+        }
+        [(name, Property::Text(zone))] if name == "TIMEZONE" => {
+            Ok(AccountCommand::AccountZone(zone.clone()))
         }
         _ => Err(unsupported("this ALTER ACCOUNT")),
     }

@@ -1,18 +1,40 @@
-//! HASH: 64 bits that are equal for equal values.
+//! HASH: 64 bits that are equal for equal values; SHA2: the digest that everybody computes.
 //!
 //! Like Snowflake's, a hash does not depend on the declared type of a number, and NULL has one.
-//! The values are not Snowflake's, whose algorithm is not published; compare them only with others
+//! HASH's values are not Snowflake's, whose algorithm is not published; compare them only with others
 //! of this emulator.
 
 use sha2::{Digest, Sha256};
 
-use super::{Arg, Eval, Spec};
+use super::{Arg, Eval, Spec, arg, text_type, whole};
 use crate::engine::SqlError;
+use crate::sql::convert::hex;
+use crate::sql::error::sql_error;
 use crate::sql::number;
 use crate::sql::value::Value;
 use crate::types::SnowType;
 
-pub(super) const FUNCTIONS: &[Spec] = &[Spec::given("hash", 1..=4096, hash_type, hash)];
+pub(super) const FUNCTIONS: &[Spec] = &[
+    Spec::given("hash", 1..=4096, hash_type, hash),
+    Spec::strict("sha2", 1..=2, text_type, sha2),
+    Spec::strict("sha2_hex", 1..=2, text_type, sha2),
+];
+
+/// SHA2(text or bytes, bits) as lower-case hex; 256 bits unless told.
+fn sha2(eval: &Eval<'_>, values: &[Value]) -> Result<Value, SqlError> {
+    let bytes = match arg(values, 0) {
+        Value::Bytes(bytes) => bytes.clone(),
+        other => eval.conversion.text(other).into_bytes(),
+    };
+    let digest = match values.get(1).map(whole).transpose()?.unwrap_or(256) {
+        224 => ::sha2::Sha224::digest(&bytes).to_vec(),
+        0 | 256 => Sha256::digest(&bytes).to_vec(),
+        384 => ::sha2::Sha384::digest(&bytes).to_vec(),
+        512 => ::sha2::Sha512::digest(&bytes).to_vec(),
+        bits => return Err(sql_error("100085", "22023", format!("Invalid digest size: {bits}"))),
+    };
+    Ok(Value::Text(hex(&digest).to_lowercase()))
+}
 
 fn hash_type(_args: &[Arg<'_>]) -> Result<SnowType, SqlError> {
     Ok(SnowType::Number { precision: 19, scale: 0 })

@@ -335,6 +335,8 @@ async fn network_policies_are_made_of_lists_and_rules() {
     assert!(!admitted("BOB", "203.0.113.17") && !admitted("BOB", "127.0.0.1"));
     assert!(admitted("ANNA", "127.0.0.1"));
     fixture.check(&[("ALTER ACCOUNT SET NETWORK_POLICY = P", DONE)]).await;
+    fixture.check(&[("ALTER ACCOUNT SET TIMEZONE = 'Mars/Olympus'", "001008")]).await;
+    fixture.check(&[("ALTER ACCOUNT SET TIMEZONE = 'Asia/Kathmandu'", DONE)]).await;
     assert!(!admitted("ANNA", "127.0.0.1"));
     fixture
         .check(&[

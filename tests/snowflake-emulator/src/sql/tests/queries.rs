@@ -197,6 +197,8 @@ async fn hashes_compare_tables_whatever_the_order_of_rows() {
             ("INSERT INTO T VALUES (1, 'x'), (2, NULL), (2, NULL)", "3"),
             ("INSERT INTO U VALUES (2, NULL), (1, 'x')", "2"),
             ("SELECT HASH(1) = HASH(1.0), HASH(1) = HASH(1::FLOAT), HASH(NULL) IS NULL", "true|true|false"),
+            ("SELECT SHA2('abc'), SHA2('a' || 'bc', 256) = SHA2('abc'), SHA2(NULL)", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad|true|NULL"),
+            ("SELECT SHA2('abc', 100)", "100085"),
             ("SELECT HASH('a', 'b') = HASH('ab', ''), HASH('1') = HASH(1)", "false|false"),
             ("SELECT (SELECT HASH_AGG(*) FROM T) = (SELECT HASH_AGG(*) FROM U)", "false"),
             ("INSERT INTO U VALUES (2, NULL)", "1"),
