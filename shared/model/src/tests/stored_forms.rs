@@ -218,6 +218,8 @@ fn run_records_stay_readable() {
             load_ms: 13,
             slices_loaded: 0,
             schema_changes: Vec::new(),
+            null_cursors: 0,
+            future_cursors: 0,
         },
     };
     let failed = |blame: Blame, retry: Retry, hint: Option<&str>| Outcome::Failed {
