@@ -102,6 +102,12 @@ fn slices_stay_readable() {
                 },
                 upsert(),
             ),
+            slice(
+                Window::WithNulls {
+                    of: Box::new(Window::Unbounded { to: watermark("2026-01-02 Z") }),
+                },
+                upsert(),
+            ),
             Slice {
                 unchanged: Some("ffeeddccbbaa99887766554433221100".to_owned()),
                 ..slice(Window::Whole, Apply::Replace { unique: None })
@@ -217,11 +223,14 @@ fn run_records_stay_readable() {
             stage_ms: 12,
             load_ms: 13,
             slices_loaded: 0,
-            schema_changes: Vec::new(),
             null_cursors: 0,
             future_cursors: 0,
+            schema_changes: Vec::new(),
         },
     };
+    let mut odd_cursors = run(Outcome::Loaded, Some(1_767_323_046_000));
+    odd_cursors.figures.null_cursors = 14;
+    odd_cursors.figures.future_cursors = 15;
     let failed = |blame: Blame, retry: Retry, hint: Option<&str>| Outcome::Failed {
         code: "STAGING_FULL".to_owned(),
         message: "write part: no space left".to_owned(),
@@ -243,6 +252,7 @@ fn run_records_stay_readable() {
             run(failed(Blame::Operator, Retry::NextRun, Some("free space")), ended),
             run(failed(Blame::Transient, Retry::Now, None), ended),
             run(failed(Blame::Snowferry, Retry::NextRun, None), ended),
+            odd_cursors,
         ],
     );
 }

@@ -335,8 +335,6 @@ async fn network_policies_are_made_of_lists_and_rules() {
     assert!(!admitted("BOB", "203.0.113.17") && !admitted("BOB", "127.0.0.1"));
     assert!(admitted("ANNA", "127.0.0.1"));
     fixture.check(&[("ALTER ACCOUNT SET NETWORK_POLICY = P", DONE)]).await;
-    fixture.check(&[("ALTER ACCOUNT SET TIMEZONE = 'Mars/Olympus'", "001008")]).await;
-    fixture.check(&[("ALTER ACCOUNT SET TIMEZONE = 'Asia/Kathmandu'", DONE)]).await;
     assert!(!admitted("ANNA", "127.0.0.1"));
     fixture
         .check(&[
@@ -345,4 +343,19 @@ async fn network_policies_are_made_of_lists_and_rules() {
         ])
         .await;
     assert!(admitted("ANNA", "127.0.0.1") && admitted("BOB", "127.0.0.1"));
+}
+
+#[tokio::test]
+async fn the_account_s_time_zone_is_its_administrators_to_set() {
+    let mut fixture = Fixture::new().await;
+    fixture
+        .check(&[
+            ("USE ROLE SYSADMIN", DONE),
+            ("ALTER ACCOUNT SET TIMEZONE = 'Asia/Kathmandu'", "003001"),
+            ("USE ROLE ACCOUNTADMIN", DONE),
+            ("ALTER ACCOUNT SET TIMEZONE = 'Mars/Olympus'", "001008"),
+            ("ALTER ACCOUNT SET TIMEZONE = 'Asia/Kathmandu'", DONE),
+        ])
+        .await;
+    assert_eq!(fixture.engine.account().zone(), "Asia/Kathmandu");
 }

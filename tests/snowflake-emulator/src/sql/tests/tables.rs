@@ -138,7 +138,7 @@ async fn earlier_results_can_be_read_again() {
 async fn a_change_token_grows_with_each_commit_to_its_table_alone() {
     const TOKEN: &str = "SYSTEM$LAST_CHANGE_COMMIT_TIME";
     let mut fixture = Fixture::new().await;
-    fixture.check(&[("CREATE TABLE \"o'T\" (A INT)", "Table o'T successfully created.")]).await;
+    fixture.check(&[("CREATE TABLE \"o'T\" (A INT)", "Table \"o'T\" successfully created.")]).await;
     let token = format!(r#"SELECT {TOKEN}('"o''T"')"#);
     let first = fixture.text(&token).await;
     fixture.check(&[("CREATE TABLE U AS SELECT 1 AS A", "Table U successfully created.")]).await;
