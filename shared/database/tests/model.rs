@@ -75,8 +75,10 @@ fn expected(before: &mut Vec<Row>, kind: Kind, incoming: &[Row]) -> LoadFigures 
         let beaten_by_another = incoming.iter().enumerate().any(|(other_index, other)| {
             other[0] == row[0] && (&other[1], other_index) > (&row[1], index)
         });
+        // A row without a cursor was read later than the table's, and no order can tell more.
+        let newer = |old: &Row| row[1] != Cell::Null && old[1] > row[1];
         let beaten_by_table =
-            before.iter().any(|old| old[0] == row[0] && (old[1] > row[1] || old == row));
+            before.iter().any(|old| old[0] == row[0] && (newer(old) || old == row));
         if beaten_by_another || (kind == Kind::Upsert && beaten_by_table) {
             figures.superseded += 1;
             continue;

@@ -34,7 +34,7 @@ impl Dice {
 
 const TABLES: &str = "    - { table: CRM.PUBLIC.ACCOUNTS, key: [ID], cursor: UPDATED_AT }
     - { table: CRM.PUBLIC.EVENTS, key: [ID], cursor: ID }
-    - { table: SNOWFLAKE_SAMPLE_DATA.TPCH_SF1.LINEITEM, mode: full }
+    - { table: SNOWFLAKE_SAMPLE_DATA.TPCH_SF1.LINEITEM, mode: full, skip_unchanged: false }
 ";
 
 /// Starts a pull and kills it after `moment`; returns whether it was still running.

@@ -314,6 +314,7 @@ async fn a_missing_ledger_table_is_told_with_both_ways_out() {
     let mut world = World::with_ledger(PushMode::Append);
     world.job.delivery = Delivery::Ledger { table: "CRM.ELSEWHERE.LEDGER".parse().unwrap() };
     let PushOutcome::Refused { verdicts } = world.push().await.outcome else { panic!() };
-    let repair = verdicts[0].repair.clone().unwrap();
+    let repairs: Vec<_> = verdicts.iter().filter_map(|verdict| verdict.repair.clone()).collect();
+    let repair = repairs.join("\n");
     assert!(repair.contains("setup-sql") && repair.contains("ledger: none"), "{repair}");
 }

@@ -71,8 +71,6 @@ fn everything_that_is_wrong_with_a_target_is_told_at_once() {
     expect![[r#"
          | rewrite | VIEW | refused | CRM.PUBLIC.T is a VIEW, rows can only be pushed into a table
           name the table itself
-         | rewrite | VIEW | refused | the role PUSHER may not DELETE
-          GRANT DELETE ON TABLE CRM.PUBLIC.T TO ROLE PUSHER
         ID | int64 | NUMBER(38,0) | fits | 
         "name" | text |  | refused | CRM.PUBLIC.T has no such column
           the table has NAME: write `AS "NAME"` in the query, or map NAME to name

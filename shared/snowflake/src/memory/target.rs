@@ -387,8 +387,8 @@ impl MemoryTarget {
             if self.flaw != Flaw::ForcedLoad && all_known {
                 return Ok(Applied::Already);
             }
-            table.loaded_files.extend(files);
             load::append(table, manifest, rows)?;
+            table.loaded_files.extend(files);
             table.commit();
         }
         self.at(Step::Committed).await?;
@@ -427,12 +427,17 @@ impl MemoryTarget {
         self.check_ledger(ledger)?;
         let mut shared = self.lock();
         let table = shared.table(&manifest.plan.target)?;
+        let before = table.rows.clone();
         let replaced = match &manifest.plan.mode {
             PushMode::Append => 0,
             PushMode::Rewrite => std::mem::take(&mut table.rows).len(),
             PushMode::Upsert { key } => load::take_out(table, manifest, key, &rows)?,
         };
-        load::append(table, manifest, rows)?;
+        if let Err(error) = load::append(table, manifest, rows) {
+            // A transaction that fails takes its deletes back.
+            table.rows = before;
+            return Err(error);
+        }
         table.commit();
         shared.commit_ledger(ledger);
         Ok(replaced as u64)

@@ -57,8 +57,11 @@ async fn a_backfill_over_many_invocations_killed_and_doubled_equals_an_undisturb
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_process_that_was_frozen_goes_on_with_the_next_event() {
-    let Some(cloud) =
-        Cloud::start("0.001", "    - { table: CRM.PUBLIC.ACCOUNTS, mode: full }\n").await
+    let Some(cloud) = Cloud::start(
+        "0.001",
+        "    - { table: CRM.PUBLIC.ACCOUNTS, mode: full, skip_unchanged: false }\n",
+    )
+    .await
     else {
         return;
     };
@@ -82,8 +85,11 @@ async fn a_process_that_was_frozen_goes_on_with_the_next_event() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_rotated_key_is_read_again_and_a_pending_one_is_tried() {
-    let Some(cloud) =
-        Cloud::start("0.001", "    - { table: CRM.PUBLIC.ACCOUNTS, mode: full }\n").await
+    let Some(cloud) = Cloud::start(
+        "0.001",
+        "    - { table: CRM.PUBLIC.ACCOUNTS, mode: full, skip_unchanged: false }\n",
+    )
+    .await
     else {
         return;
     };
@@ -108,8 +114,11 @@ async fn a_rotated_key_is_read_again_and_a_pending_one_is_tried() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_cannot_be_run_is_told_by_its_code() {
-    let Some(cloud) =
-        Cloud::start("0.001", "    - { table: CRM.PUBLIC.ACCOUNTS, mode: full }\n").await
+    let Some(cloud) = Cloud::start(
+        "0.001",
+        "    - { table: CRM.PUBLIC.ACCOUNTS, mode: full, skip_unchanged: false }\n",
+    )
+    .await
     else {
         return;
     };

@@ -90,8 +90,8 @@ impl Change {
                 Statement::Insert(insert) if !insert.overwrite => Mode::Add,
                 _ => Mode::Rewrite,
             },
-            Self::Truncate { .. } => Mode::Rewrite,
-            Self::Copy(_) => Mode::Add,
+            // Two loads of the same files at once must not both find them new.
+            Self::Truncate { .. } | Self::Copy(_) => Mode::Rewrite,
         }
     }
 

@@ -21,7 +21,7 @@ async fn names_resolve_by_quotes_and_session() {
             ("SELECT A FROM D..T", "1"),
             ("SELECT * FROM D.NOPE.T", "002003"),
             ("SELECT * FROM NOPE.PUBLIC.T", "002003"),
-            ("SELECT A FROM IDENTIFIER('D.PUBLIC.T')", "001003"),
+            ("SELECT A FROM IDENTIFIER('D.PUBLIC.T')", "1"),
             ("CREATE SCHEMA S2", "Schema S2 successfully created."),
             ("SELECT CURRENT_SCHEMA()", "S2"),
             ("SELECT A FROM T", "002003"),
