@@ -7,15 +7,18 @@ use serde::Serialize;
 
 use crate::error::{BenchError, io};
 use crate::process::Cost;
+use crate::stage::Profile;
 
 /// One round of one contender.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Round {
     pub(crate) cpu_s: f64,
-    pub(crate) cpu_s_per_million_rows: f64,
+    /// `None` for a run that moved no rows.
+    pub(crate) cpu_s_per_million_rows: Option<f64>,
     pub(crate) peak_bytes: u64,
     pub(crate) wall_s: f64,
-    pub(crate) rows_per_s: f64,
+    /// `None` for a run that moved no rows.
+    pub(crate) rows_per_s: Option<f64>,
     /// CPU seconds of the emulator during this round: what the server cost.
     pub(crate) server_cpu_s: f64,
 }
@@ -23,13 +26,13 @@ pub(crate) struct Round {
 impl Round {
     pub(crate) fn of(cost: Cost, rows: u64, server_cpu_s: f64) -> Self {
         #[expect(clippy::cast_precision_loss, reason = "row counts are far below 2^52")]
-        let rows = rows as f64;
+        let rows = Some(rows as f64).filter(|rows| *rows > 0.0);
         Self {
             cpu_s: cost.cpu_s,
-            cpu_s_per_million_rows: cost.cpu_s / rows * 1e6,
+            cpu_s_per_million_rows: rows.map(|rows| cost.cpu_s / rows * 1e6),
             peak_bytes: cost.peak_bytes,
             wall_s: cost.wall_s,
-            rows_per_s: rows / cost.wall_s,
+            rows_per_s: rows.map(|rows| rows / cost.wall_s),
             server_cpu_s,
         }
     }
@@ -44,9 +47,9 @@ pub(crate) struct Spread {
 }
 
 impl Spread {
-    /// Returns `None` when there is no round.
-    fn of(rounds: &[Round], figure: impl Fn(&Round) -> f64) -> Option<Self> {
-        let mut sorted: Vec<f64> = rounds.iter().map(figure).collect();
+    /// Returns `None` when no round has the figure.
+    fn of(rounds: &[Round], figure: impl Fn(&Round) -> Option<f64>) -> Option<Self> {
+        let mut sorted: Vec<f64> = rounds.iter().filter_map(figure).collect();
         sorted.sort_by(f64::total_cmp);
         let middle = sorted.len() / 2;
         let upper = *sorted.get(middle)?;
@@ -76,15 +79,15 @@ pub(crate) struct Result {
 impl Result {
     pub(crate) fn of(contender: &str, rounds: Vec<Round>) -> Self {
         #[expect(clippy::cast_precision_loss, reason = "memory sizes are far below 2^52")]
-        let peak_bytes = Spread::of(&rounds, |round| round.peak_bytes as f64);
+        let peak_bytes = Spread::of(&rounds, |round| Some(round.peak_bytes as f64));
         Self {
             contender: contender.to_owned(),
-            cpu_s: Spread::of(&rounds, |round| round.cpu_s),
+            cpu_s: Spread::of(&rounds, |round| Some(round.cpu_s)),
             cpu_s_per_million_rows: Spread::of(&rounds, |round| round.cpu_s_per_million_rows),
             peak_bytes,
-            wall_s: Spread::of(&rounds, |round| round.wall_s),
+            wall_s: Spread::of(&rounds, |round| Some(round.wall_s)),
             rows_per_s: Spread::of(&rounds, |round| round.rows_per_s),
-            server_cpu_s: Spread::of(&rounds, |round| round.server_cpu_s),
+            server_cpu_s: Spread::of(&rounds, |round| Some(round.server_cpu_s)),
             rounds,
         }
     }
@@ -101,6 +104,11 @@ pub(crate) struct Report {
 }
 
 impl Report {
+    pub(crate) fn of(rows: u64, rounds: u32, profile: Profile, results: Vec<Result>) -> Self {
+        let cores = std::thread::available_parallelism().map_or(0, usize::from);
+        Self { rows, rounds, profile: profile.name().to_owned(), cores, results }
+    }
+
     /// Prints to standard output, as JSON or as the table for people.
     pub(crate) fn print(&self, json: bool) -> std::result::Result<(), BenchError> {
         let text = if json {
@@ -115,7 +123,7 @@ impl Report {
     /// The table for people: medians, least and greatest in parentheses.
     pub(crate) fn table(&self) -> String {
         let mut text = format!(
-            "{} rows, {} rounds after one that does not count, profile {}, {} cores\n\
+            "{} rows, rounds: {} after one that does not count, profile {}, {} cores\n\
              median (least–greatest)\n\n",
             self.rows, self.rounds, self.profile, self.cores
         );
@@ -168,7 +176,7 @@ mod tests {
 
     #[test]
     fn the_median_is_the_middle_whatever_the_order_and_the_mean_of_two_middles() {
-        let spread = |cpu: &[f64]| Spread::of(&rounds(cpu), |round| round.cpu_s);
+        let spread = |cpu: &[f64]| Spread::of(&rounds(cpu), |round| Some(round.cpu_s));
         assert_eq!(spread(&[3.0, 1.0, 9.0]), Some(Spread { median: 3.0, min: 1.0, max: 9.0 }));
         assert_eq!(spread(&[4.0, 1.0, 2.0, 9.0]), Some(Spread { median: 3.0, min: 1.0, max: 9.0 }));
         assert_eq!(spread(&[]), None);
@@ -184,5 +192,15 @@ mod tests {
         for cell in ["snowferry pull", "4.00 (2.00–6.00)", "50 (50–50)", "250 (250–250)"] {
             assert!(row.contains(cell), "no {cell} in {row}");
         }
+    }
+
+    #[test]
+    fn a_run_without_rows_has_no_figure_for_each_row() {
+        let cost = Cost { wall_s: 0.5, cpu_s: 0.1, peak_bytes: 50_000_000 };
+        let round = Round::of(cost, 0, 0.1);
+        assert_eq!((round.cpu_s_per_million_rows, round.rows_per_s), (None, None));
+        let results = vec![Result::of("nothing new", vec![round])];
+        let table = Report::of(0, 1, Profile::Dev, results).table();
+        assert_eq!(table.lines().last().unwrap().matches('–').count(), 6, "{table}");
     }
 }

@@ -15,6 +15,7 @@
 //! - [`pull`]: a backfill, beside what people use today.
 //! - [`repeat`]: the runs after it: changed rows, and nothing new.
 //! - [`push`]: rows into a table of a customer, beside what people use today.
+//! - [`rounds`]: contenders, interleaved.
 //! - [`stage`]: the built command, the emulator and the folder of a benchmark.
 //! - [`process`]: what one process cost.
 //! - [`figures`]: medians and spread, as a table or as JSON.
@@ -29,6 +30,7 @@ mod process;
 mod pull;
 mod push;
 mod repeat;
+mod rounds;
 mod stage;
 
 /// Measures CPU seconds, peak memory and wall time of whole processes.

@@ -9,16 +9,16 @@
 //! others ends the benchmark: its figures would compare nothing.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use clap::Args;
 use serde_json::Value;
 
 use crate::error::{BenchError, io};
-use crate::figures::{Report, Result as Figures, Round};
-use crate::process::say;
-use crate::stage::{Profile, Stage, build};
+use crate::figures::{Report, Round};
+use crate::rounds::{self, Contender, Peer, contenders};
+use crate::stage::{Measured, Stage};
 
 const TABLE: &str = "SNOWFLAKE_SAMPLE_DATA.TPCH_SF1.LINEITEM";
 
@@ -39,99 +39,36 @@ pub(crate) struct PullArgs {
     #[arg(long)]
     peers: bool,
 
-    /// How the measured command is built
-    #[arg(long, value_enum, default_value_t = Profile::Release)]
-    profile: Profile,
+    #[command(flatten)]
+    measured: Measured,
 
     /// Print JSON instead of a table
     #[arg(long)]
     json: bool,
 }
 
-/// What is measured against each other.
-#[derive(Clone, Debug)]
-enum Contender {
-    Snowferry,
-    /// A script that reads the table by another driver and writes Parquet.
+/// Each runs a script that reads the table by another driver and writes Parquet.
+const PEERS: [Peer; 2] = [
     Peer {
-        name: &'static str,
-        python: PathBuf,
-        script: &'static str,
+        name: "connector 5 + pyarrow",
+        variable: "SNOWFERRY_JUDGE_CONNECTOR5",
+        runs: concat!(env!("CARGO_MANIFEST_DIR"), "/peer_connector.py"),
     },
-}
-
-/// Name, variable of its Python, script.
-const PEERS: [(&str, &str, &str); 2] = [
-    (
-        "connector 5 + pyarrow",
-        "SNOWFERRY_JUDGE_CONNECTOR5",
-        concat!(env!("CARGO_MANIFEST_DIR"), "/peer_connector.py"),
-    ),
-    (
-        "ADBC + pyarrow",
-        "SNOWFERRY_JUDGE_ADBC",
-        concat!(env!("CARGO_MANIFEST_DIR"), "/peer_adbc.py"),
-    ),
+    Peer {
+        name: "ADBC + pyarrow",
+        variable: "SNOWFERRY_JUDGE_ADBC",
+        runs: concat!(env!("CARGO_MANIFEST_DIR"), "/peer_adbc.py"),
+    },
 ];
-
-impl Contender {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Snowferry => "snowferry pull",
-            Self::Peer { name, .. } => name,
-        }
-    }
-}
 
 /// Measures and prints.
 pub(crate) fn run(args: &PullArgs) -> Result<(), BenchError> {
-    let contenders = contenders(args.peers)?;
-    let stage = Stage::start(
-        build(args.profile)?,
-        args.rows,
-        &format!("{{ table: {TABLE}, mode: full }}"),
-    )?;
-    let mut rows = None;
-    let mut rounds: Vec<Vec<Round>> = vec![Vec::new(); contenders.len()];
-    for round in 0..=args.rounds {
-        for (contender, kept) in contenders.iter().zip(&mut rounds) {
-            let (figures, found) = measure(&stage, contender)?;
-            let wanted = *rows.get_or_insert(found);
-            if found != wanted {
-                let contender = contender.name().to_owned();
-                return Err(BenchError::Rows { contender, found, wanted });
-            }
-            let (name, cpu_s) = (contender.name(), figures.cpu_s);
-            say(&format!("round {round} of {}: {name}: {cpu_s:.2} CPU s", args.rounds));
-            if round > 0 {
-                kept.push(figures);
-            }
-        }
-    }
-    let results = contenders.iter().zip(rounds).map(|(who, kept)| Figures::of(who.name(), kept));
-    let report = Report {
-        rows: rows.unwrap_or(0),
-        rounds: args.rounds,
-        profile: args.profile.name().to_owned(),
-        cores: std::thread::available_parallelism().map_or(0, usize::from),
-        results: results.collect(),
-    };
-    report.print(args.json)
-}
-
-/// Returns us and, if asked for, each peer whose Python is named.
-fn contenders(peers: bool) -> Result<Vec<Contender>, BenchError> {
-    let mut contenders = vec![Contender::Snowferry];
-    if peers {
-        contenders.extend(PEERS.iter().filter_map(|(name, variable, script)| {
-            let python = PathBuf::from(std::env::var_os(variable)?);
-            Some(Contender::Peer { name, python, script })
-        }));
-        if contenders.len() == 1 {
-            return Err(BenchError::NoPython);
-        }
-    }
-    Ok(contenders)
+    let contenders = contenders("snowferry pull", &PEERS, args.peers)?;
+    let table = format!("{{ table: {TABLE}, mode: full }}");
+    let stage = Stage::start(args.measured.command()?, args.rows, &table)?;
+    let (rows, results) =
+        rounds::play(&contenders, args.rounds, |contender| measure(&stage, contender))?;
+    Report::of(rows, args.rounds, args.measured.profile, results).print(args.json)
 }
 
 /// Runs a contender once from an empty folder; returns its figures and its row count.
@@ -146,10 +83,10 @@ fn measure(stage: &Stage, contender: &Contender) -> Result<(Round, u64), BenchEr
 
 fn command(stage: &Stage, contender: &Contender, home: &Path) -> Command {
     match contender {
-        Contender::Snowferry => stage.pull(home),
-        Contender::Peer { python, script, .. } => {
+        Contender::Snowferry { .. } => stage.pull(home),
+        Contender::Peer { peer, python } => {
             let mut command = Command::new(python);
-            command.arg(script).arg(stage.path("ready.json")).arg(TABLE);
+            command.arg(peer.runs).arg(stage.path("ready.json")).arg(TABLE);
             command.arg(home.join("lineitem.parquet"));
             command
         }

@@ -11,17 +11,16 @@
 //! the benchmark.
 
 use std::fs;
-use std::path::PathBuf;
 use std::process::Command;
 
 use clap::Args;
 use serde_json::Value;
 
 use crate::error::{BenchError, io};
-use crate::figures::{Report, Result as Figures, Round};
-use crate::process::say;
+use crate::figures::{Report, Round};
 use crate::pull;
-use crate::stage::{Profile, Stage, build};
+use crate::rounds::{self, Contender, Peer, contenders};
+use crate::stage::{Measured, Stage};
 
 const TABLE: &str = "SNOWFLAKE_SAMPLE_DATA.TPCH_SF1.LINEITEM";
 
@@ -54,120 +53,57 @@ pub(crate) struct PushArgs {
     #[arg(long)]
     peers: bool,
 
-    /// How the measured command is built
-    #[arg(long, value_enum, default_value_t = Profile::Release)]
-    profile: Profile,
-
-    /// Measure this command, built before by that profile, instead of building one
-    #[arg(long)]
-    binary: Option<PathBuf>,
+    #[command(flatten)]
+    measured: Measured,
 
     /// Print JSON instead of a table
     #[arg(long)]
     json: bool,
 }
 
-/// What is measured against each other.
-#[derive(Clone, Debug)]
-enum Contender {
-    Snowferry,
-    /// A way of `peer_push.py`, into the table of the same name.
+/// Each is a way of `peer_push.py`, into the table of the same name.
+const PEERS: [Peer; 2] = [
     Peer {
-        way: &'static str,
-        name: &'static str,
-        python: PathBuf,
+        name: "connector 5 write_pandas",
+        variable: "SNOWFERRY_JUDGE_CONNECTOR5",
+        runs: "write_pandas",
     },
-}
-
-/// Way, name, variable of its Python.
-const PEERS: [(&str, &str, &str); 2] = [
-    ("write_pandas", "connector 5 write_pandas", "SNOWFERRY_JUDGE_CONNECTOR5"),
-    ("adbc", "ADBC bulk ingest", "SNOWFERRY_JUDGE_ADBC"),
+    Peer { name: "ADBC bulk ingest", variable: "SNOWFERRY_JUDGE_ADBC", runs: "adbc" },
 ];
-
-impl Contender {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Snowferry => "snowferry push",
-            Self::Peer { name, .. } => name,
-        }
-    }
-}
 
 /// Measures and prints.
 pub(crate) fn run(args: &PushArgs) -> Result<(), BenchError> {
-    let contenders = contenders(args.peers)?;
+    let contenders = contenders("snowferry push", &PEERS, args.peers)?;
     let tables = format!(
-        "{{ table: {TABLE}, mode: full }}\npush:\n  ledger: BENCH.SNOWFERRY.LEDGER\n  tables:\n    - {{ name: lineitem, table: {TABLE}, \
+        "{{ table: {TABLE}, mode: full }}\npush:\n  ledger: BENCH.SNOWFERRY.LEDGER\n  \
+         tables:\n    - {{ name: lineitem, table: {TABLE}, \
          target: BENCH.PUBLIC.SNOWFERRY, mode: rewrite }}\n"
     );
-    let binary = match &args.binary {
-        Some(built) => std::path::absolute(built).map_err(io("find the command"))?,
-        None => build(args.profile)?,
-    };
-    let stage = Stage::start(binary, args.rows, &tables)?;
+    let stage = Stage::start(args.measured.command()?, args.rows, &tables)?;
     stage.sql(SCRIPT)?;
     let home = stage.path("home");
     fs::create_dir(&home).map_err(io("make a folder for the rows"))?;
     stage.measure("snowferry pull", &mut stage.pull(&home), pull::rows_of)?;
-    let mut rows = None;
-    let mut rounds: Vec<Vec<Round>> = vec![Vec::new(); contenders.len()];
-    for round in 0..=args.rounds {
-        for (contender, kept) in contenders.iter().zip(&mut rounds) {
-            let (figures, found) = measure(&stage, contender)?;
-            let wanted = *rows.get_or_insert(found);
-            if found != wanted {
-                let contender = contender.name().to_owned();
-                return Err(BenchError::Rows { contender, found, wanted });
-            }
-            let (name, wall_s) = (contender.name(), figures.wall_s);
-            say(&format!("round {round} of {}: {name}: {wall_s:.2} s", args.rounds));
-            if round > 0 {
-                kept.push(figures);
-            }
-        }
-    }
-    let results = contenders.iter().zip(rounds).map(|(who, kept)| Figures::of(who.name(), kept));
-    let report = Report {
-        rows: rows.unwrap_or(0),
-        rounds: args.rounds,
-        profile: args.profile.name().to_owned(),
-        cores: std::thread::available_parallelism().map_or(0, usize::from),
-        results: results.collect(),
-    };
-    report.print(args.json)
-}
-
-/// Returns us and, if asked for, each peer whose Python is named.
-fn contenders(peers: bool) -> Result<Vec<Contender>, BenchError> {
-    let mut contenders = vec![Contender::Snowferry];
-    if peers {
-        contenders.extend(PEERS.iter().filter_map(|(way, name, variable)| {
-            let python = PathBuf::from(std::env::var_os(variable)?);
-            Some(Contender::Peer { way, name, python })
-        }));
-        if contenders.len() == 1 {
-            return Err(BenchError::NoPython);
-        }
-    }
-    Ok(contenders)
+    let (rows, results) =
+        rounds::play(&contenders, args.rounds, |contender| measure(&stage, contender))?;
+    Report::of(rows, args.rounds, args.measured.profile, results).print(args.json)
 }
 
 /// Runs a contender once; returns its figures and its row count.
 fn measure(stage: &Stage, contender: &Contender) -> Result<(Round, u64), BenchError> {
     let mut command = match contender {
-        Contender::Snowferry => {
+        Contender::Snowferry { .. } => {
             let mut command = Command::new(&stage.binary);
             command.args(["push", "bench", "--json", "--home"]).arg(stage.path("home"));
             command.arg("--connections").arg(stage.path("connections"));
             command
         }
-        Contender::Peer { way, python, .. } => {
+        Contender::Peer { peer, python } => {
             let script = concat!(env!("CARGO_MANIFEST_DIR"), "/peer_push.py");
             let mut command = Command::new(python);
-            command.arg(script).arg(way).arg(stage.path("ready.json"));
+            command.arg(script).arg(peer.runs).arg(stage.path("ready.json"));
             command.arg(stage.path("home/tables"));
-            command.arg(format!("BENCH.PUBLIC.{}", way.to_uppercase()));
+            command.arg(format!("BENCH.PUBLIC.{}", peer.runs.to_uppercase()));
             command
         }
     };

@@ -13,7 +13,7 @@ use crate::error::{BenchError, io};
 use crate::figures::{Report, Result as Figures, Round};
 use crate::process::say;
 use crate::pull::rows_of;
-use crate::stage::{Profile, Stage, build};
+use crate::stage::{Measured, Stage};
 
 const TABLE: &str = "BENCH.PUBLIC.ITEMS";
 
@@ -34,9 +34,8 @@ pub(crate) struct RepeatArgs {
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
 
-    /// How the measured command is built
-    #[arg(long, value_enum, default_value_t = Profile::Release)]
-    profile: Profile,
+    #[command(flatten)]
+    measured: Measured,
 
     /// Print JSON instead of a table
     #[arg(long)]
@@ -46,7 +45,7 @@ pub(crate) struct RepeatArgs {
 /// Measures and prints.
 pub(crate) fn run(args: &RepeatArgs) -> Result<(), BenchError> {
     let table = format!("{{ table: {TABLE}, key: [ID], cursor: CHANGED_AT }}");
-    let stage = Stage::start(build(args.profile)?, args.rows, &table)?;
+    let stage = Stage::start(args.measured.command()?, args.rows, &table)?;
     stage.sql(&format!(
         "CREATE DATABASE BENCH; CREATE SCHEMA IF NOT EXISTS BENCH.PUBLIC; CREATE TABLE {TABLE} AS \
          SELECT L_ORDERKEY * 10 + L_LINENUMBER AS ID, \
@@ -79,21 +78,15 @@ pub(crate) fn run(args: &RepeatArgs) -> Result<(), BenchError> {
         }
     }
     let result = |name: &str, rounds: Vec<Round>| Figures::of(name, rounds);
-    let report = Report {
-        rows,
-        rounds: args.rounds,
-        profile: args.profile.name().to_owned(),
-        cores: std::thread::available_parallelism().map_or(0, usize::from),
-        results: vec![
-            result("backfill", vec![backfill]),
-            result("changed rows", upserts),
-            result("nothing new", idle),
-        ],
-    };
-    report.print(args.json)
+    let results = vec![
+        result("backfill", vec![backfill]),
+        result("changed rows", upserts),
+        result("nothing new", idle),
+    ];
+    Report::of(rows, args.rounds, args.measured.profile, results).print(args.json)
 }
 
-/// The one "row" that figures of a run without rows are for; `None` when there were some.
+/// No rows; `None` when the run read some after all.
 fn nothing_new(printed: &str) -> Option<u64> {
     let printed: Value = serde_json::from_str(printed).ok()?;
     let tables = printed.get("tables")?.as_array()?;
@@ -101,5 +94,5 @@ fn nothing_new(printed: &str) -> Option<u64> {
         let outcome = table.get("outcome").and_then(Value::as_str);
         outcome.is_some_and(|outcome| outcome != "loaded" && outcome != "failed")
     };
-    (!tables.is_empty() && tables.iter().all(quiet)).then_some(1)
+    (!tables.is_empty() && tables.iter().all(quiet)).then_some(0)
 }

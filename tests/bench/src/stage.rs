@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -26,6 +26,28 @@ pub(crate) enum Profile {
     Dev,
 }
 
+/// What is measured.
+#[derive(Debug, Args)]
+pub(crate) struct Measured {
+    /// How the measured command is built
+    #[arg(long, value_enum, default_value_t = Profile::Release)]
+    pub(crate) profile: Profile,
+
+    /// Measure this command, built before by that profile, instead of building one
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
+}
+
+impl Measured {
+    /// Returns the command: the given one, or one that is built now.
+    pub(crate) fn command(&self) -> Result<PathBuf, BenchError> {
+        match &self.binary {
+            Some(file) => file.canonicalize().map_err(io(format!("find {}", file.display()))),
+            None => build(self.profile),
+        }
+    }
+}
+
 impl Profile {
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -36,7 +58,7 @@ impl Profile {
 }
 
 /// Builds the command and returns where cargo says it lies.
-pub(crate) fn build(profile: Profile) -> Result<PathBuf, BenchError> {
+fn build(profile: Profile) -> Result<PathBuf, BenchError> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
         .args(["build", "-p", "snowferry", "--message-format", "json-render-diagnostics"])
