@@ -40,7 +40,7 @@ pub(crate) async fn finish(
 ) -> Result<Finished, PushError> {
     work.event(Event::Applying { rows: manifest.rows, parts: manifest.parts.len() });
     let mut place = match look(work, stored, manifest).await? {
-        Place::Applied => return committed(work, stored, manifest, None).await,
+        Place::Applied => return committed(work, stored, manifest).await,
         Place::Elsewhere => return Ok(Finished::Again),
         Place::Open(place) => place,
     };
@@ -50,29 +50,33 @@ pub(crate) async fn finish(
     loop {
         attempt += 1;
         let staged = staged(work, stored, manifest).await?;
-        if let Some(verdicts) = compare(work, manifest, &staged)? {
-            discard(work, manifest, Some(&staged)).await;
-            give_up(work, stored, stored.state.generation + 1).await?;
+        let fit = compare(work, manifest, &staged);
+        if !matches!(fit, Ok(None)) {
+            drop_staging(work, &staged).await;
+        }
+        if let Some(verdicts) = fit? {
+            abandon(work, stored, manifest).await?;
             return Ok(Finished::Refused(verdicts));
         }
         let result = work.ports.target.apply(manifest, &staged, place.as_ref()).await;
+        // Each attempt stages anew, and what is left of this one would hold locks.
+        drop_staging(work, &staged).await;
         let error = match result {
             Ok(applied) => {
                 count(work, manifest, applied);
                 None
             }
             Err(error) if is_final(&error) => {
-                discard(work, manifest, Some(&staged)).await;
-                give_up(work, stored, stored.state.generation + 1).await?;
+                abandon(work, stored, manifest).await?;
                 return Err(work.target(error));
             }
             Err(error) => Some(error),
         };
         // Whatever the answer says, only the ledger knows what happened.
         place = match look(work, stored, manifest).await? {
-            Place::Applied => return committed(work, stored, manifest, Some(&staged)).await,
+            Place::Applied => return committed(work, stored, manifest).await,
             Place::Open(None) if error.is_none() => {
-                return committed(work, stored, manifest, Some(&staged)).await;
+                return committed(work, stored, manifest).await;
             }
             Place::Elsewhere => return Ok(Finished::Again),
             Place::Open(place) => place,
@@ -152,8 +156,7 @@ async fn check_target(
         Err(SnowflakeError::NotFound { .. }) => "it is gone, or hidden from the role",
         Err(error) => return Err(work.target(error)),
     };
-    discard(work, manifest, None).await;
-    give_up(work, stored, stored.state.generation + 1).await?;
+    abandon(work, stored, manifest).await?;
     Err(PushError::TargetChanged { table: plan.target.clone(), change: change.to_owned() })
 }
 
@@ -188,8 +191,7 @@ async fn staged(
             target.stage(manifest).await.map_err(|source| work.target(source))
         }
         SnowflakeError::RowsRefused { .. } => {
-            discard(work, manifest, None).await;
-            give_up(work, stored, stored.state.generation + 1).await?;
+            abandon(work, stored, manifest).await?;
             Err(work.target(error))
         }
         error => Err(work.target(error)),
@@ -241,28 +243,33 @@ async fn committed(
     work: &Work<'_>,
     stored: &StoredPush,
     manifest: &PushManifest,
-    staged: Option<&StagedRows>,
 ) -> Result<Finished, PushError> {
     let moved = commit(work, stored, manifest).await?;
     if moved == Moved::Yes {
-        drop_staging(work, staged).await;
         clean_up(work, manifest).await;
     }
     Ok(Finished::Committed(moved))
 }
 
-/// Takes away the staging table and the files of a manifest that can not be applied.
-async fn discard(work: &Work<'_>, manifest: &PushManifest, staged: Option<&StagedRows>) {
-    drop_staging(work, staged).await;
+/// Gives a slice up whose manifest can not be applied, and only then takes its files away: a run that
+/// finds the manifest must find the files. What a crash in between leaves goes with the next commit.
+async fn abandon(
+    work: &Work<'_>,
+    stored: &StoredPush,
+    manifest: &PushManifest,
+) -> Result<(), PushError> {
+    if give_up(work, stored, stored.state.generation + 1).await? == Moved::Elsewhere {
+        return Ok(());
+    }
     let push = &work.job.push;
     let prefix = push_keys::sequence_prefix(push, manifest.generation, manifest.sequence);
     if let Err(error) = work.ports.target.remove(&prefix).await {
         tracing::warn!(code = error.code(), "take uploaded files away");
     }
+    Ok(())
 }
 
-async fn drop_staging(work: &Work<'_>, staged: Option<&StagedRows>) {
-    let Some(staged) = staged else { return };
+async fn drop_staging(work: &Work<'_>, staged: &StagedRows) {
     if let Err(error) = work.ports.target.discard(staged).await {
         tracing::warn!(code = error.code(), "take staged rows away");
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use snowferry_checkpoint::{CheckpointError, StoredPush};
 use snowferry_model::fault::Fault;
-use snowferry_model::push::{PushManifest, PushState};
+use snowferry_model::push::{PushKey, PushManifest, PushState};
 use snowferry_staging::push_keys;
 
 use crate::error::PushError;
@@ -91,9 +91,11 @@ pub(crate) async fn clean_up(work: &Work<'_>, manifest: &PushManifest) {
             })
     };
     let prefix = push_keys::push_prefix(push);
-    for object in work.ports.staging.list(&prefix).await.unwrap_or_default() {
-        if done(&object.key.0).is_some() {
-            work.discard(&object.key).await;
+    for prefix in leftovers(push, manifest) {
+        for object in work.ports.staging.list(&prefix).await.unwrap_or_default() {
+            if done(&object.key.0).is_some() {
+                work.discard(&object.key).await;
+            }
         }
     }
     let files = match work.ports.target.files(&prefix).await {
@@ -106,5 +108,18 @@ pub(crate) async fn clean_up(work: &Work<'_>, manifest: &PushManifest) {
         if let Err(error) = work.ports.target.remove(&folder).await {
             tracing::warn!(code = error.code(), "take uploaded files away");
         }
+    }
+}
+
+/// Where objects of ours may be left: at the number and at the one before, whose run may have been
+/// killed before its clean-up. The first number of a generation comes after slices that were given
+/// up. Not everywhere each time, for manifests stay and grow in number.
+fn leftovers(push: &PushKey, manifest: &PushManifest) -> Vec<String> {
+    let (generation, sequence) = (manifest.generation, manifest.sequence);
+    match sequence.checked_sub(1).filter(|before| *before > 0) {
+        None => vec![push_keys::push_prefix(push)],
+        Some(before) => [before, sequence]
+            .map(|sequence| push_keys::sequence_prefix(push, generation, sequence))
+            .into(),
     }
 }

@@ -15,6 +15,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt;
 use snowferry_database::DatabaseError;
+use snowferry_model::fault::Fault;
 use snowferry_model::push::{
     ColumnVerdict, PUSH_MANIFEST_VERSION, PushManifest, PushPart, PushPlan, PushSlice, PushState,
 };
@@ -80,7 +81,7 @@ pub(crate) async fn stage(
         return Ok(Staged::Refused(verdicts));
     }
     let mut parts = parts.finish().await?;
-    let there = uploaded(work, state.generation, slice, &plan).await?;
+    let there = uploaded(work, (state.generation, slice.sequence), &plan).await;
     for part in &mut parts {
         if work.past_deadline() {
             return Ok(Staged::Deadline);
@@ -119,18 +120,21 @@ async fn read_plan(
         .ok_or_else(|| work.staging(StagingError::Missing { key: key.to_string() }))
 }
 
-/// Lists the files that earlier attempts at the slice have brought to the server.
+/// Lists the files that earlier attempts at the slice have brought to the server: of killed runs, and
+/// of this one before a deadline. It only saves work, so a failure is none.
 async fn uploaded(
     work: &Work<'_>,
-    generation: u64,
-    slice: &PushSlice,
+    (generation, sequence): (u64, u64),
     plan: &PushPlan,
-) -> Result<BTreeMap<String, String>, PushError> {
-    if slice.run_id == work.run.run_id || plan.relies_on_files() {
-        return Ok(BTreeMap::new());
+) -> BTreeMap<String, String> {
+    if plan.relies_on_files() {
+        return BTreeMap::new();
     }
-    let prefix = push_keys::sequence_prefix(&work.job.push, generation, slice.sequence);
-    work.ports.target.files(&prefix).await.map_err(|source| work.target(source))
+    let prefix = push_keys::sequence_prefix(&work.job.push, generation, sequence);
+    work.ports.target.files(&prefix).await.unwrap_or_else(|error| {
+        tracing::warn!(code = error.code(), "list uploaded files");
+        BTreeMap::new()
+    })
 }
 
 /// Creates the manifest; if another run was faster, its parts count and ours go. Files of ours at

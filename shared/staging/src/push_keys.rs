@@ -13,6 +13,9 @@
 //! {connection}/push-{name}/g{generation}/n{sequence}/part-00007-{sha256}.parquet
 //! ```
 //!
+//! An append without a ledger keeps the object's own name there: its repeat is known by its files,
+//! so another attempt must not look like the first one.
+//!
 //! A folder of a pulled table always has two dots in its name and that of a push none, so the two
 //! never meet. Parts are unique to the attempt that wrote them; the manifest says which count.
 

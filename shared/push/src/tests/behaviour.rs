@@ -18,7 +18,7 @@ use crate::tests::faults::{Fault, Faults};
 use crate::tests::world::{
     CUSTOMER_ROWS, World, columns, identifier, ledger_table, push_key, table, upsert,
 };
-use crate::{push_table, target_lease};
+use crate::{Ports, PushContext, push_table, target_lease};
 
 fn failure(record: &PushRunRecord) -> (&str, Blame, Retry) {
     match &record.outcome {
@@ -226,6 +226,60 @@ async fn files_of_a_killed_attempt_are_used_again_or_taken_away() {
         assert_eq!((record.figures.parts_staged, record.figures.parts_reused), (2, reused));
         assert!(world.target.file_names().is_empty(), "{:?}", world.target.file_names());
         world.check().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_goes_on_under_its_own_id_uses_its_files_again() {
+    let world = World::with_ledger(PushMode::Append);
+    kill_until(&world, |world| !world.target.file_names().is_empty()).await;
+    world.clock.advance_ms(2_000_000);
+    let slice = world.pushes.load(&push_key()).await.unwrap().unwrap().state.slice.unwrap();
+    let context = PushContext { run_id: slice.run_id, ..world.context() };
+    let record = push_table(&world.ports(None), &context, &world.job).await;
+    assert_eq!(record.outcome, PushOutcome::Applied);
+    assert_eq!(record.figures.parts_reused, 1);
+}
+
+/// One run whose rows the table refuses, because it takes shorter texts by the time they come.
+async fn push_refused(world: &World, faults: &Arc<Faults>) {
+    let account = world.target.clone();
+    let target = world.target.with_hook(Arc::new(move |_step| {
+        account.alter(&table(), |columns| columns[1].max_chars = Some(1));
+        Box::pin(async { Ok(()) })
+    }));
+    let ports = Ports { target: Arc::new(target), ..world.ports(Some(Arc::clone(faults))) };
+    let context = world.context();
+    tokio::select! {
+        _ = push_table(&ports, &context, &world.job) => {}
+        () = faults.killed() => world.target.end_sessions(),
+    }
+    world.target.alter(&table(), |altered| altered[1].max_chars = columns()[1].max_chars);
+}
+
+#[tokio::test]
+async fn refused_rows_are_given_up_whatever_call_their_run_is_killed_at() {
+    for delivery in [Delivery::Ledger { table: ledger_table() }, Delivery::NoLedger] {
+        for fault in [Fault::KillBefore, Fault::KillAfter] {
+            let mut call = 0;
+            loop {
+                call += 1;
+                let world = World::new(PushMode::Append, delivery.clone());
+                let faults = Faults::at(call, fault);
+                push_refused(&world, &faults).await;
+                world.clock.advance_ms(2_000_000);
+                let record = world.push().await;
+                assert_eq!(
+                    record.outcome,
+                    PushOutcome::Applied,
+                    "{delivery:?}, {fault:?} at call {call}"
+                );
+                assert!(world.target.file_names().is_empty(), "{:?}", world.target.file_names());
+                if !faults.was_hit() {
+                    break;
+                }
+            }
+        }
     }
 }
 
