@@ -238,10 +238,9 @@ pub(in crate::client) fn begin(name: &str) -> Statement {
     Statement::plain(format!("BEGIN TRANSACTION NAME {name}"))
 }
 
-/// Whether each statement of the session commits by itself.
-pub(in crate::client) fn autocommit(on: bool) -> Statement {
-    let on = if on { "TRUE" } else { "FALSE" };
-    Statement::plain(format!("ALTER SESSION SET AUTOCOMMIT = {on}"))
+/// From here on no statement of the session commits by itself.
+pub(in crate::client) fn autocommit_off() -> Statement {
+    Statement::plain("ALTER SESSION SET AUTOCOMMIT = FALSE".to_owned())
 }
 
 /// The id of the session's open transaction, or NULL.
@@ -279,6 +278,19 @@ pub(in crate::client) fn insert(staging: &TableName, plan: &PushPlan) -> Stateme
     let columns = names(plan).join(", ");
     let (target, staging) = (plan.target.quoted(), staging.quoted());
     Statement::plain(format!("INSERT INTO {target} ({columns}) SELECT {columns} FROM {staging}"))
+}
+
+/// Adds a row to the staging table: what shows afterwards that a transaction was committed which
+/// has moved no ledger.
+pub(in crate::client) fn mark(staging: &TableName, plan: &PushPlan) -> Statement {
+    let (staging, columns) = (staging.quoted(), names(plan));
+    let nulls = vec!["NULL"; columns.len()].join(", ");
+    Statement::plain(format!("INSERT INTO {staging} ({}) SELECT {nulls}", columns.join(", ")))
+}
+
+/// Rows of the staging table.
+pub(in crate::client) fn count_marked(staging: &TableName) -> Statement {
+    Statement::plain(format!("SELECT TO_VARCHAR(COUNT(*)) FROM {}", staging.quoted()))
 }
 
 /// Replaces rows by key and adds the others.

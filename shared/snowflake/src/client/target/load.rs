@@ -4,10 +4,9 @@ use snowferry_model::names::TableName;
 use snowferry_model::push::{PushKey, PushManifest, PushMode};
 use snowferry_model::state::LedgerPosition;
 
-use super::sql;
 use super::transaction::{self, Transaction};
-use crate::client::conversation::{Conversation, Done};
-use crate::client::sql::Statement;
+use super::{run, sql};
+use crate::client::conversation::Conversation;
 use crate::client::statement::{About, TextRows};
 use crate::{Applied, LedgerMove, SnowflakeError, StagedRows};
 
@@ -153,9 +152,18 @@ pub(super) async fn apply(
         None => None,
     };
     let transaction = Transaction::begin(conversation, &manifest.plan.target).await?;
-    match inside(conversation, staging, manifest, ledger.zip(from)).await {
+    let mut done = inside(conversation, staging, manifest, ledger.zip(from)).await;
+    if let (Ok(_), None) = (&done, ledger) {
+        let name = staging.to_string();
+        let marked = run(conversation, &sql::mark(staging, &manifest.plan), &name).await;
+        done = marked.and(done);
+    }
+    match done {
         Ok(replaced) => {
             transaction.commit(conversation).await?;
+            if ledger.is_none() {
+                check_mark(conversation, staging, manifest).await?;
+            }
             Ok(Applied::Now { replaced })
         }
         Err(error) => {
@@ -200,6 +208,22 @@ async fn inside(
         return Err(SnowflakeError::AppliedRows { table: target, expected, found });
     }
     Ok(replaced)
+}
+
+/// A COMMIT succeeds also when its transaction was ended just before. With a ledger the engine looks
+/// there; without one, the row that the transaction left in its own staging table tells.
+async fn check_mark(
+    conversation: &mut Conversation,
+    staging: &TableName,
+    manifest: &PushManifest,
+) -> Result<(), SnowflakeError> {
+    let name = staging.to_string();
+    let counted = run(conversation, &sql::count_marked(staging), &name).await?;
+    let found = numbers(&counted.rows)?.first().copied().unwrap_or_default();
+    if found == manifest.rows + 1 {
+        return Ok(());
+    }
+    Err(SnowflakeError::TransactionEnded { table: manifest.plan.target.to_string() })
 }
 
 fn updated(rows: &TextRows) -> Option<u64> {
@@ -272,14 +296,6 @@ pub(super) async fn ledger_rows(
 /// Returns where a push is by its rows; the row of the beginning is none.
 pub(super) fn newest(rows: &[LedgerPosition]) -> Option<LedgerPosition> {
     rows.iter().copied().filter(|at| *at != BEGINNING).max_by_key(|at| (at.generation, at.sequence))
-}
-
-async fn run(
-    conversation: &mut Conversation,
-    statement: &Statement,
-    object: &str,
-) -> Result<Done, SnowflakeError> {
-    conversation.execute(statement, About { object }).await
 }
 
 /// Reads the one row of a result as numbers.

@@ -20,9 +20,9 @@ use snowferry_model::state::LedgerPosition;
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::SnowflakeClient;
-use super::conversation::Conversation;
+use super::conversation::{Conversation, Done};
 use super::sql::push as sql;
-use super::sql::{Stage, StageFile};
+use super::sql::{Stage, StageFile, Statement};
 use super::statement::About;
 use super::upload::{Content, Upload};
 use crate::{Applied, FileToUpload, LedgerMove, PartFiles, SnowflakeError, StagedRows, Target};
@@ -70,6 +70,15 @@ impl SnowflakeTarget {
     fn forget(&self, name: &str) -> Option<Staged> {
         self.staged.lock().unwrap_or_else(PoisonError::into_inner).remove(name)
     }
+}
+
+/// Runs one statement about an object.
+async fn run(
+    conversation: &mut Conversation,
+    statement: &Statement,
+    object: &str,
+) -> Result<Done, SnowflakeError> {
+    conversation.execute(statement, About { object }).await
 }
 
 /// A staged object as an upload reads it.

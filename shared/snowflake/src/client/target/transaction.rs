@@ -8,16 +8,16 @@
 //! That is safe while the other one still lives, too, as it is when the server or an administrator
 //! ends a transaction: the session does not commit by itself, so statements after that only begin
 //! another transaction, and before COMMIT the server is asked whether it is still the one that was
-//! begun. A transaction that is ended between this question and COMMIT leaves nothing to commit.
+//! begun. A transaction that is ended between this question and COMMIT leaves nothing to commit, and
+//! COMMIT succeeds all the same: afterwards the ledger tells, or, without one, a mark that the
+//! transaction itself leaves in its staging table.
 
 use sha2::{Digest, Sha256};
 use snowferry_model::names::TableName;
 
-use super::sql;
+use super::{run, sql};
 use crate::SnowflakeError;
-use crate::client::conversation::{Conversation, Done};
-use crate::client::sql::Statement;
-use crate::client::statement::About;
+use crate::client::conversation::Conversation;
 
 /// An open transaction of a conversation.
 #[derive(Debug)]
@@ -33,14 +33,14 @@ impl Transaction {
         target: &TableName,
     ) -> Result<Self, SnowflakeError> {
         let (name, target) = (name(target), target.to_string());
-        run(conversation, &sql::autocommit(false), &target).await?;
+        run(conversation, &sql::autocommit_off(), &target).await?;
         run(conversation, &sql::begin(&name), &target).await?;
         let id = current(conversation, &target).await?;
-        let id = id.ok_or_else(|| SnowflakeError::Protocol {
-            step: "begin a transaction".to_owned(),
-            reason: "there is none afterwards".to_owned(),
-        })?;
-        Ok(Self { target, id })
+        match id {
+            Some(id) => Ok(Self { target, id }),
+            // It was ended before we could ask for it.
+            None => Err(SnowflakeError::TransactionEnded { table: target }),
+        }
     }
 
     /// Makes everything since the beginning visible at once.
@@ -53,9 +53,7 @@ impl Transaction {
     ) -> Result<(), SnowflakeError> {
         let now = current(conversation, &self.target).await;
         if now.as_ref().is_ok_and(|now| now.as_ref() == Some(&self.id)) {
-            run(conversation, &sql::commit(), &self.target).await?;
-            commit_by_itself(conversation, &self.target).await;
-            return Ok(());
+            return run(conversation, &sql::commit(), &self.target).await.map(|_| ());
         }
         let ended = SnowflakeError::TransactionEnded { table: self.target.clone() };
         self.undo(conversation).await;
@@ -78,9 +76,8 @@ impl Transaction {
 
     /// Whether or not this arrives: what is not committed goes with the session.
     async fn undo(self, conversation: &mut Conversation) {
-        match run(conversation, &sql::roll_back(), &self.target).await {
-            Ok(_) => commit_by_itself(conversation, &self.target).await,
-            Err(_) => tracing::debug!("a transaction was not rolled back by us"),
+        if run(conversation, &sql::roll_back(), &self.target).await.is_err() {
+            tracing::debug!("a transaction was not rolled back by us");
         }
     }
 }
@@ -98,7 +95,7 @@ pub(super) async fn end_abandoned(conversation: &mut Conversation, target: &Tabl
             continue;
         }
         let Some(id) = shown.get(row, "id").and_then(|id| id.parse::<u64>().ok()) else { continue };
-        tracing::warn!(%target, id, "a killed push left its transaction open; it is ended");
+        tracing::warn!(%target, id, "another push's open transaction on the target is ended");
         if let Err(error) = run(conversation, &sql::abort_transaction(id), &object).await {
             told(&error);
         }
@@ -108,14 +105,6 @@ pub(super) async fn end_abandoned(conversation: &mut Conversation, target: &Tabl
 fn told(error: &SnowflakeError) {
     let code = snowferry_model::fault::Fault::code(error);
     tracing::warn!(code, "look for transactions that were left open");
-}
-
-/// Lets the session commit by itself again, for what comes before another attempt.
-async fn commit_by_itself(conversation: &mut Conversation, target: &str) {
-    if let Err(error) = run(conversation, &sql::autocommit(true), target).await {
-        let code = snowferry_model::fault::Fault::code(&error);
-        tracing::debug!(code, "let a session commit by itself again");
-    }
 }
 
 /// Returns the name of transactions that apply rows to a target.
@@ -132,12 +121,4 @@ async fn current(
 ) -> Result<Option<String>, SnowflakeError> {
     let done = run(conversation, &sql::current_transaction(), object).await?;
     Ok(done.rows.rows.into_iter().next().and_then(|row| row.into_iter().next().flatten()))
-}
-
-async fn run(
-    conversation: &mut Conversation,
-    statement: &Statement,
-    object: &str,
-) -> Result<Done, SnowflakeError> {
-    conversation.execute(statement, About { object }).await
 }

@@ -4,7 +4,8 @@
 //! credentials that are valid for that place and for a while, and, unless the stage is encrypted
 //! by the storage alone, the key that wraps the file's own key. A file is read piece by piece,
 //! encrypted on the way and checked against its announced size and digest, so memory does not grow
-//! with it. Names are chosen by the caller and unique, so an upload may be repeated.
+//! with it. Names are chosen by the caller, and one name always has the same content, so an upload
+//! may be repeated.
 //!
 //! Storage that is busy is tried again; credentials that ended are asked for anew by the same
 //! statement. What the storage answers in words is never kept: it may repeat credentials.
