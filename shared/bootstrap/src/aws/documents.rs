@@ -86,8 +86,8 @@ impl Documents {
     ///
     /// # Errors
     /// [`BootstrapError::Config`] for a text that is no connection of that name;
-    /// [`BootstrapError::Changed`] when another text was stored meanwhile;
-    /// [`BootstrapError::Cloud`].
+    /// [`BootstrapError::Changed`] when another text was stored meanwhile, or the connection was
+    /// paused, resumed or closed; [`BootstrapError::Cloud`].
     pub async fn replace(
         &self,
         name: &ConnectionName,
@@ -116,12 +116,11 @@ impl Documents {
             .expression_attribute_values(":version", AttributeValue::N(version.to_string()));
         let update = match stored {
             None => update.condition_expression("attribute_not_exists(pk)"),
-            Some(stored) => {
-                update.condition_expression("version = :before").expression_attribute_values(
-                    ":before",
-                    AttributeValue::N(stored.version.to_string()),
-                )
-            }
+            // A status changes without a new version; what was seen of both must still be so.
+            Some(StoredConnection { version, status, .. }) => update
+                .condition_expression("version = :before AND #status = :seen")
+                .expression_attribute_values(":before", AttributeValue::N(version.to_string()))
+                .expression_attribute_values(":seen", AttributeValue::S(status.word().to_owned())),
         };
         let Err(error) = update.send().await else { return Ok(version) };
         // An answer may have been lost before a retry that was refused: ours may be there.
@@ -183,30 +182,43 @@ impl Documents {
         }))
     }
 
-    /// Pauses, resumes or closes a connection.
+    /// Pauses, resumes or closes a connection. A closed one stays closed.
     ///
     /// # Errors
-    /// [`BootstrapError::Cloud`]; a connection that is not stored is an error as well.
+    /// - [`BootstrapError::NoConnection`] when there is none of that name.
+    /// - [`BootstrapError::Paused`] when it is closed and is not to be.
+    /// - [`BootstrapError::Cloud`].
     pub async fn set_status(
         &self,
         name: &ConnectionName,
         status: Status,
     ) -> Result<(), BootstrapError> {
-        let updated = self
+        let word = |status: Status| AttributeValue::S(status.word().to_owned());
+        let update = self
             .client
             .update_item()
             .table_name(&self.table)
             .key("pk", partition(name))
             .key("sk", AttributeValue::S(DOCUMENT.to_owned()))
-            .condition_expression("attribute_exists(pk)")
             .update_expression("SET #status = :status")
             .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":status", AttributeValue::S(status.word().to_owned()));
-        updated
-            .send()
-            .await
-            .map_err(|error| cloud(format!("change the status of {name}"), error))?;
-        Ok(())
+            .expression_attribute_values(":status", word(status));
+        let update = match status {
+            Status::Closed => update.condition_expression("attribute_exists(pk)"),
+            // Named one by one, so that a status which is not understood is left alone.
+            Status::Active | Status::Paused => update
+                .condition_expression("#status IN (:active, :paused)")
+                .expression_attribute_values(":active", word(Status::Active))
+                .expression_attribute_values(":paused", word(Status::Paused)),
+        };
+        match update.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if is_refused(&error) => match self.stored(name).await? {
+                None => Err(no_connection(name)),
+                Some(_) => Err(at_rest(name, Status::Closed)),
+            },
+            Err(error) => Err(cloud(format!("change the status of {name}"), error)),
+        }
     }
 
     /// Reads a stored connection.
@@ -216,16 +228,10 @@ impl Documents {
     /// - [`BootstrapError::Paused`] when it is paused or closed.
     /// - [`BootstrapError::Config`] when this version of the program does not accept it.
     pub async fn connection(&self, name: &ConnectionName) -> Result<Connection, BootstrapError> {
-        let Some(stored) = self.stored(name).await? else {
-            let (name, file, known) = (name.to_string(), place(name), Vec::new());
-            return Err(BootstrapError::NoConnection { name, file, known });
-        };
+        let stored = self.stored(name).await?.ok_or_else(|| no_connection(name))?;
         match stored.status {
             Status::Active => config::parse(&place(name), &stored.body),
-            other => {
-                let (connection, status) = (name.to_string(), other.word().to_owned());
-                Err(BootstrapError::Paused { connection, status })
-            }
+            other => Err(at_rest(name, other)),
         }
     }
 
@@ -272,6 +278,18 @@ impl Documents {
 /// Names a stored connection in messages, as if it lay in a file.
 pub(super) fn place(name: &ConnectionName) -> PathBuf {
     PathBuf::from(format!("stored/{name}.yaml"))
+}
+
+/// Says that a stack has no connection of that name.
+pub(super) fn no_connection(name: &ConnectionName) -> BootstrapError {
+    let (file, known) = (place(name), Vec::new());
+    BootstrapError::NoConnection { name: name.to_string(), file, known }
+}
+
+/// Says that a connection's runs do not start.
+fn at_rest(name: &ConnectionName, status: Status) -> BootstrapError {
+    let (connection, status) = (name.to_string(), status.word().to_owned());
+    BootstrapError::Paused { connection, status }
 }
 
 fn partition(name: &ConnectionName) -> AttributeValue {

@@ -2,9 +2,12 @@
 //!
 //! [`Operator::plan`] compares a connection file, its secrets and its schedules with what is
 //! stored, and changes nothing; [`Operator::apply`] then makes the difference: secrets first, the
-//! connection next, by compare-and-set from the version that was compared, schedules last, so that
-//! the first run finds everything. Each step may be repeated; killed in between, the next `apply`
-//! shows what is left.
+//! connection next, by compare-and-set from the version and the status that were compared,
+//! schedules last, so that the first run finds everything. Each step may be repeated; killed in
+//! between, the next `apply` shows what is left.
+//!
+//! A person looks at the plan for as long as they like; whatever somebody else has stored, paused
+//! or closed meanwhile is not undone: nothing is made then.
 
 use aws_config::{BehaviorVersion, Region};
 use serde::Serialize;
@@ -12,7 +15,7 @@ use snowferry_model::names::ConnectionName;
 use snowferry_snowflake::client::Secret;
 use uuid::Uuid;
 
-use super::documents::{Documents, Status, StoredConnection};
+use super::documents::{Documents, Status, StoredConnection, no_connection};
 use super::schedules::{Entry, Scheduler};
 use super::secrets;
 use super::settings::SECRETS_PREFIX;
@@ -65,6 +68,8 @@ pub struct Plan {
     steps: Vec<Step>,
     #[serde(skip)]
     name: ConnectionName,
+    #[serde(skip)]
+    stored: Option<StoredConnection>,
 }
 
 impl Plan {
@@ -79,7 +84,7 @@ impl Plan {
 #[derive(Debug)]
 enum Step {
     Secret { name: String, secret: Secret, id: Option<Uuid> },
-    Document { text: String, stored: Option<StoredConnection> },
+    Document { text: String },
     Schedule { name: String, entry: Entry, is_there: bool },
     NoSchedule { name: String },
 }
@@ -144,9 +149,10 @@ impl Operator {
             changes: Vec::new(),
             steps: Vec::new(),
             name: name.clone(),
+            stored,
         };
         self.plan_secrets(&mut plan, connection, at_hand).await?;
-        plan_document(&mut plan, text, stored);
+        plan_document(&mut plan, text);
         let enabled = !plan.is_paused;
         let schedules = &connection.schedules;
         for (kind, schedule, queue) in [
@@ -163,15 +169,21 @@ impl Operator {
     /// Makes what a plan says, and returns the version of the connection that is now stored.
     ///
     /// # Errors
-    /// [`BootstrapError::Cloud`]; [`BootstrapError::Changed`] when somebody else has stored the
-    /// connection since it was compared. What was done before stays; apply again for the rest.
+    /// [`BootstrapError::Cloud`]; [`BootstrapError::Changed`] when somebody else has stored,
+    /// paused, resumed or closed the connection since it was compared. What was done before stays;
+    /// apply again for the rest.
     pub async fn apply(&self, plan: Plan) -> Result<u64, BootstrapError> {
+        // Secrets and schedules have no condition of their own, and a plan may have no document.
+        if self.documents.stored(&plan.name).await? != plan.stored {
+            return Err(BootstrapError::Changed { name: plan.connection });
+        }
         let mut version = plan.stored_version.unwrap_or(0);
         for step in plan.steps {
             match step {
                 Step::Secret { name, secret, id } => self.vault.put(&name, &secret, id).await?,
-                Step::Document { text, stored } => {
-                    version = self.documents.replace(&plan.name, stored.as_ref(), &text).await?;
+                Step::Document { text } => {
+                    let before = plan.stored.as_ref();
+                    version = self.documents.replace(&plan.name, before, &text).await?;
                 }
                 Step::Schedule { name, entry, is_there } => {
                     self.scheduler.put(&name, &entry, is_there).await?;
@@ -188,7 +200,6 @@ impl Operator {
     /// [`BootstrapError::NoConnection`], [`BootstrapError::Paused`] for a closed one,
     /// [`BootstrapError::Cloud`].
     pub async fn pause(&self, name: &ConnectionName) -> Result<(), BootstrapError> {
-        self.open(name).await?;
         // Runs stop first, schedules after: killed in between, nothing runs.
         self.documents.set_status(name, Status::Paused).await?;
         self.enable(name, false).await
@@ -199,7 +210,6 @@ impl Operator {
     /// # Errors
     /// As [`Operator::pause`].
     pub async fn resume(&self, name: &ConnectionName) -> Result<(), BootstrapError> {
-        self.open(name).await?;
         self.documents.set_status(name, Status::Active).await?;
         self.enable(name, true).await
     }
@@ -237,15 +247,6 @@ impl Operator {
             format!("the customer's user and grants: `snowferry setup-sql {name} --remove`"),
         ];
         Ok(Closed { removed, stays })
-    }
-
-    async fn open(&self, name: &ConnectionName) -> Result<(), BootstrapError> {
-        let stored = self.documents.stored(name).await?.ok_or_else(|| no_connection(name))?;
-        if stored.status == Status::Closed {
-            let (connection, status) = (name.to_string(), "closed".to_owned());
-            return Err(BootstrapError::Paused { connection, status });
-        }
-        Ok(())
     }
 
     async fn enable(&self, name: &ConnectionName, is_enabled: bool) -> Result<(), BootstrapError> {
@@ -377,9 +378,9 @@ fn schedule_name(connection: &ConnectionName, kind: Kind) -> Result<String, Boot
     Ok(name)
 }
 
-fn plan_document(plan: &mut Plan, text: &str, stored: Option<StoredConnection>) {
+fn plan_document(plan: &mut Plan, text: &str) {
     let what = format!("connection {}", plan.connection);
-    let (action, details) = match &stored {
+    let (action, details) = match &plan.stored {
         None => (Action::Create, Vec::new()),
         Some(stored) if stored.status == Status::Closed => {
             let mut details = vec!["it was closed and is opened again".to_owned()];
@@ -391,7 +392,7 @@ fn plan_document(plan: &mut Plan, text: &str, stored: Option<StoredConnection>) 
     };
     plan.changes.push(Change { what, action, details });
     if action != Action::Keep {
-        plan.steps.push(Step::Document { text: text.to_owned(), stored });
+        plan.steps.push(Step::Document { text: text.to_owned() });
     }
 }
 
@@ -408,9 +409,4 @@ fn lines(before: &str, after: &str) -> Vec<String> {
         lines.push(format!("{sign} {}", change.value().trim_end_matches(['\r', '\n'])));
     }
     lines
-}
-
-fn no_connection(name: &ConnectionName) -> BootstrapError {
-    let (file, known) = (super::documents::place(name), Vec::new());
-    BootstrapError::NoConnection { name: name.to_string(), file, known }
 }

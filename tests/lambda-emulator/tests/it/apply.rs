@@ -9,6 +9,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use snowferry_bootstrap::aws::documents::Status;
 use snowferry_lambda_emulator::Answer;
+use snowferry_model::fault::Fault as _;
+use snowferry_model::names::ConnectionName;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 
@@ -256,4 +258,36 @@ async fn of_two_who_store_at_once_one_is_told() {
         before = documents.stored(&name).await.unwrap().unwrap();
         assert!(before.version == version && (before.body == a || before.body == b));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_pause_or_a_close_of_somebody_else_is_not_undone() {
+    let Some(cloud) = Cloud::start("0.001", TABLES).await else { return };
+    let (documents, name) = (cloud.documents(), acme());
+    let stored = async || documents.stored(&name).await.unwrap().unwrap();
+    for status in [Status::Paused, Status::Active, Status::Closed] {
+        let before = stored().await;
+        documents.set_status(&name, status).await.unwrap();
+        let text = format!("{}# while the status changed\n", before.body);
+        let refused = documents.replace(&name, Some(&before), &text).await.unwrap_err();
+        assert_eq!(refused.code(), "CONNECTION_CHANGED", "{status:?}");
+        let after = stored().await;
+        assert_eq!((after.status, &after.body), (status, &before.body));
+    }
+    for status in [Status::Paused, Status::Active] {
+        let refused = documents.set_status(&name, status).await.unwrap_err();
+        assert_eq!(refused.code(), "CONNECTION_PAUSED", "{status:?}");
+        assert_eq!(stored().await.status, Status::Closed, "what is closed stays closed");
+    }
+    documents.set_status(&name, Status::Closed).await.unwrap();
+    let nobody = ConnectionName::new("nobody").unwrap();
+    for status in [Status::Active, Status::Paused, Status::Closed] {
+        let refused = documents.set_status(&nobody, status).await.unwrap_err();
+        assert_eq!(refused.code(), "CONFIG_NO_CONNECTION", "{status:?}");
+    }
+    assert_eq!(documents.stored(&nobody).await.unwrap(), None);
+    // Whoever has seen that it is closed opens it.
+    let closed = stored().await;
+    documents.replace(&name, Some(&closed), &closed.body).await.unwrap();
+    assert_eq!(stored().await.status, Status::Active);
 }
