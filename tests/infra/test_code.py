@@ -35,6 +35,7 @@ NEEDS = {
     "describe_secret": "secretsmanager:DescribeSecret",
     "delete_secret": "secretsmanager:DeleteSecret",
     "restore_secret": "secretsmanager:RestoreSecret",
+    "update_secret_version_stage": "secretsmanager:UpdateSecretVersionStage",
     "create_schedule": "scheduler:CreateSchedule",
     "update_schedule": "scheduler:UpdateSchedule",
     "get_schedule": "scheduler:GetSchedule",

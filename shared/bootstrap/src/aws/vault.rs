@@ -55,13 +55,11 @@ impl Vault {
             return Ok(Stored::Removed);
         }
         let wanted = at_hand.map(ToString::to_string);
-        let current = found.version_ids_to_stages().into_iter().flatten();
-        let mut current = current.filter(|(_, stages)| stages.iter().any(|stage| stage == CURRENT));
-        let same = current.any(|(id, _)| Some(id) == wanted.as_ref());
+        let same = wanted.is_some() && current_version(&found) == wanted.as_deref();
         Ok(if same { Stored::Same } else { Stored::Other })
     }
 
-    /// Stores a secret under a version id, or under a new one if that version is there already.
+    /// Stores a secret under a version id, or under a random one, and brings it into use.
     pub(super) async fn put(
         &self,
         name: &str,
@@ -69,14 +67,13 @@ impl Vault {
         id: Option<Uuid>,
     ) -> Result<(), BootstrapError> {
         let step = || format!("store the secret {name}");
-        let found = self.describe(name).await?;
-        let Some(found) = found else {
-            let token = id.unwrap_or_else(Uuid::new_v4).to_string();
+        let version = id.unwrap_or_else(Uuid::new_v4).to_string();
+        let Some(found) = self.describe(name).await? else {
             self.client
                 .create_secret()
                 .name(name)
                 .kms_key_id(&self.key)
-                .client_request_token(token)
+                .client_request_token(version)
                 .secret_string(secret.expose())
                 .send()
                 .await
@@ -87,19 +84,34 @@ impl Vault {
             let restored = self.client.restore_secret().secret_id(name).send().await;
             restored.map_err(|error| cloud(format!("bring back the secret {name}"), error))?;
         }
-        // A version that was in use before would stay as it is, and out of use.
-        let known = |id: &Uuid| {
-            found.version_ids_to_stages().is_some_and(|all| all.contains_key(&id.to_string()))
-        };
-        let token = id.filter(|id| !known(id)).unwrap_or_else(Uuid::new_v4).to_string();
         self.client
             .put_secret_value()
             .secret_id(name)
-            .client_request_token(token)
+            .client_request_token(&version)
             .secret_string(secret.expose())
             .send()
             .await
             .map_err(|error| cloud(step(), error))?;
+        self.bring_into_use(name, &version).await
+    }
+
+    /// Makes a version the current one. Putting one does so, unless it was there before: then AWS
+    /// takes it, says nothing and leaves the label where it is.
+    async fn bring_into_use(&self, name: &str, version: &str) -> Result<(), BootstrapError> {
+        let found = self.describe(name).await?;
+        let current = found.as_ref().and_then(current_version);
+        if current == Some(version) {
+            return Ok(());
+        }
+        self.client
+            .update_secret_version_stage()
+            .secret_id(name)
+            .version_stage(CURRENT)
+            .move_to_version_id(version)
+            .set_remove_from_version_id(current.map(str::to_owned))
+            .send()
+            .await
+            .map_err(|error| cloud(format!("bring the secret {name} into use"), error))?;
         Ok(())
     }
 
@@ -128,6 +140,13 @@ impl Vault {
             Err(error) => Err(cloud(format!("look for the secret {name}"), error)),
         }
     }
+}
+
+/// Returns the id of the version in use.
+fn current_version(found: &DescribeSecretOutput) -> Option<&str> {
+    let mut versions = found.version_ids_to_stages()?.iter();
+    let current = versions.find(|(_, stages)| stages.iter().any(|stage| stage == CURRENT));
+    current.map(|(id, _)| id.as_str())
 }
 
 /// Makes the id of the version that holds this key or token.

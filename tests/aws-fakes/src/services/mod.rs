@@ -102,6 +102,7 @@ async fn answer(
         "secretsmanager.CreateSecret" | "secretsmanager.PutSecretValue" => {
             held.secrets.answer_put(&body)
         }
+        "secretsmanager.UpdateSecretVersionStage" => held.secrets.answer_move(&body),
         "secretsmanager.DeleteSecret" => held.secrets.answer_delete(&body),
         other => Err(("UnknownOperationException", format!("no call {other:?} is known"))),
     };

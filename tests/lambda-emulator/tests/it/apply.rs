@@ -75,6 +75,23 @@ impl Moto {
     async fn schedule(&self, name: &str) -> Option<Value> {
         self.scheduler("GET", &format!("/schedules/{name}?groupName=snowferry"), None).await
     }
+
+    /// Reads the version of a secret that is in use.
+    async fn secret(&self, name: &str) -> String {
+        let scope = "AWS4-HMAC-SHA256 \
+                     Credential=test/20260101/us-east-1/secretsmanager/aws4_request, \
+                     SignedHeaders=host, Signature=0";
+        // Without the stage, moto answers the version that was put last.
+        let body = json!({ "SecretId": name, "VersionStage": "AWSCURRENT" }).to_string();
+        let request = reqwest::Client::new()
+            .post(&self.endpoint)
+            .header("Authorization", scope)
+            .header("X-Amz-Target", "secretsmanager.GetSecretValue")
+            .header("Content-Type", "application/x-amz-json-1.1")
+            .body(body);
+        let answer: Value = request.send().await.unwrap().json().await.unwrap();
+        answer["SecretString"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+    }
 }
 
 /// Writes the outputs of the stack as CloudFormation describes them.
@@ -197,6 +214,27 @@ async fn a_connection_is_stored_changed_paused_resumed_and_closed() {
     operated(&cloud, &moto, &["apply", FILE, "--yes"]);
     let stored = cloud.documents().stored(&acme()).await.unwrap().unwrap();
     assert_eq!((stored.status, stored.version), (Status::Active, 5));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_key_of_before_comes_back_into_use() {
+    let Some(moto) = Moto::start().await else { return };
+    let Some(cloud) = Cloud::start("0.001", TABLES).await else { return };
+    write_stack(&cloud);
+    cloud.stage.connect_with("key_pair: { private_key_file: turn.p8 }", TABLES);
+    let secret = "snowferry/acme/turn.p8";
+    for (key, action) in
+        [("A", "create"), ("B", "change"), ("C", "change"), ("A", "change"), ("C", "change")]
+    {
+        let text = format!("key {key}\n");
+        std::fs::write(cloud.stage.path().join("connections/turn.p8"), text).unwrap();
+        let applied = operated(&cloud, &moto, &["apply", FILE, "--yes"]);
+        let wanted = (format!("secret {secret}"), action.to_owned());
+        assert_eq!(actions(&applied)[0], wanted, "{key}: {applied}");
+        assert_eq!(moto.secret(secret).await, format!("key {key}"));
+        let again = operated(&cloud, &moto, &["apply", FILE, "--yes"]);
+        assert!(actions(&again).iter().all(|(_, action)| action == "keep"), "{key}: {again}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
