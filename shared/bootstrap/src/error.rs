@@ -248,15 +248,17 @@ impl Fault for BootstrapError {
                 Some("see infra/events/event.schema.json for what an event may say".to_owned())
             }
             #[cfg(feature = "aws")]
-            Self::Paused { connection, status } if status == "closed" => {
-                Some(format!("`snowferry apply connections/{connection}.yaml` opens it again"))
-            }
+            Self::Paused { connection, status } if status == "closed" => Some(format!(
+                "`snowferry apply connections/{connection}.yaml --stack FILE` opens it again"
+            )),
             #[cfg(feature = "aws")]
             Self::Paused { connection, .. } => {
-                Some(format!("`snowferry resume {connection}` lets runs start again"))
+                Some(format!("`snowferry resume {connection} --stack FILE` lets runs start again"))
             }
             #[cfg(feature = "aws")]
-            Self::Changed { .. } => Some("look at the difference again, then apply".to_owned()),
+            Self::Changed { name } => Some(format!(
+                "`snowferry apply connections/{name}.yaml --stack FILE` shows the difference anew"
+            )),
             #[cfg(feature = "aws")]
             Self::Hops { .. } => Some(
                 "look at its parts in `runs`; start it again, or raise the function's time or memory"

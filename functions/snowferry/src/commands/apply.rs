@@ -60,6 +60,11 @@ impl StackArgs {
             None => Ok(None),
         }
     }
+
+    /// Returns what a command that is printed needs, to mean the same stack.
+    pub(crate) fn typed(&self) -> String {
+        self.stack.as_ref().map_or_else(String::new, |file| format!(" --stack {}", file.display()))
+    }
 }
 
 /// Compares, asks, stores.

@@ -61,7 +61,8 @@ pub(crate) async fn pause(global: &Global, args: ControlArgs) -> Result<Done, Fa
         Some(operator) => operator.pause(&name).await?,
         None => here(global, &name)?.pause(&name)?,
     }
-    let text = format!("{name} is paused; `snowferry resume {name}` lets runs start again");
+    let stack = args.stack.typed();
+    let text = format!("{name} is paused; `snowferry resume {name}{stack}` lets runs start again");
     told(global, &name, "paused", &text)
 }
 

@@ -209,7 +209,9 @@ async fn a_connection_is_stored_changed_paused_resumed_and_closed() {
     assert!(closed["removed"].to_string().contains(key.trim_start_matches("secret ")), "{closed}");
     assert!(closed["stays"].to_string().contains("s3://snowferry/lake/acme/"), "{closed}");
     let refused = operate(&cloud, &moto, &["resume", "acme", "--json"]);
-    assert!(String::from_utf8_lossy(&refused.stdout).contains("CONNECTION_PAUSED"));
+    for told in ["CONNECTION_PAUSED", "`snowferry apply connections/acme.yaml --stack FILE`"] {
+        assert!(String::from_utf8_lossy(&refused.stdout).contains(told), "{}", show(&refused));
+    }
     // Applying opens it again, with the key brought back.
     operated(&cloud, &moto, &["apply", FILE, "--yes"]);
     let stored = cloud.documents().stored(&acme()).await.unwrap().unwrap();
