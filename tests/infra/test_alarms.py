@@ -50,10 +50,15 @@ def test_every_dead_letter_queue_is_watched():
     assert queues == targets | {"UndeliveredQueue"}
 
 
-@pytest.mark.parametrize("name", ["ErrorsAlarm", "ThrottlesAlarm"])
-def test_every_function_with_a_queue_is_watched(name):
-    functions = {v["Ref"] for _, v in watched(Stack().properties(name))}
-    assert {"PullFunction", "PushFunction"} <= functions
+WORKERS = {"PullFunction", "PushFunction"}
+
+
+@pytest.mark.parametrize("name, functions", [
+    ("ErrorsAlarm", WORKERS | {"CheckFunction"}),
+    ("ThrottlesAlarm", WORKERS),
+])
+def test_errors_of_every_function_are_watched_and_throttles_of_those_with_a_queue(name, functions):
+    assert {v["Ref"] for _, v in watched(Stack().properties(name))} == functions
 
 
 def test_every_gateway_is_watched():

@@ -2,7 +2,6 @@
 
 import re
 
-import pytest
 from permissions import permissions
 from template import ROOT, Stack
 
@@ -76,6 +75,5 @@ def test_every_call_of_the_code_is_allowed_to_somebody():
 
 def test_no_function_may_touch_data_in_a_way_that_the_code_does_not():
     asked = {NEEDS[call] for call in calls()}
-    if not asked:
-        pytest.skip("no code of this checkout calls AWS yet")
+    assert asked
     assert {a for a in given(FUNCTIONS) if a.startswith(DATA)} <= asked
