@@ -2,9 +2,10 @@
 //!
 //! [`Operator::plan`] compares a connection file, its secrets and its schedules with what is
 //! stored, and changes nothing; [`Operator::apply`] then makes the difference: secrets first, the
-//! connection next, by compare-and-set from the version and the status that were compared,
-//! schedules last, so that the first run finds everything. Each step may be repeated; killed in
-//! between, the next `apply` shows what is left.
+//! connection next, by compare-and-set from the version and the status that were compared, then
+//! secrets that the new text names no more, schedules last, so that the first run finds everything.
+//! Each step may be repeated; killed in between, the next `apply` shows what is left, but for a
+//! secret that only the text before has named: that one stays.
 //!
 //! A person looks at the plan for as long as they like; whatever somebody else has stored, paused
 //! or closed meanwhile is not undone: nothing is made then.
@@ -15,7 +16,7 @@ use snowferry_model::names::ConnectionName;
 use snowferry_snowflake::client::Secret;
 use uuid::Uuid;
 
-use super::documents::{Documents, Status, StoredConnection, no_connection};
+use super::documents::{Documents, Status, StoredConnection, no_connection, place};
 use super::schedules::{Entry, Scheduler};
 use super::secrets;
 use super::settings::SECRETS_PREFIX;
@@ -85,6 +86,7 @@ impl Plan {
 enum Step {
     Secret { name: String, secret: Secret, id: Option<Uuid> },
     Document { text: String },
+    NoSecret { name: String },
     Schedule { name: String, entry: Entry, is_there: bool },
     NoSchedule { name: String },
 }
@@ -153,6 +155,7 @@ impl Operator {
         };
         self.plan_secrets(&mut plan, connection, at_hand).await?;
         plan_document(&mut plan, text);
+        self.plan_former_secrets(&mut plan, connection).await?;
         let enabled = !plan.is_paused;
         let schedules = &connection.schedules;
         for (kind, schedule, queue) in [
@@ -184,6 +187,9 @@ impl Operator {
                 Step::Document { text } => {
                     let before = plan.stored.as_ref();
                     version = self.documents.replace(&plan.name, before, &text).await?;
+                }
+                Step::NoSecret { name } => {
+                    self.vault.remove(&name).await?;
                 }
                 Step::Schedule { name, entry, is_there } => {
                     self.scheduler.put(&name, &entry, is_there).await?;
@@ -230,22 +236,27 @@ impl Operator {
                 removed.push(format!("schedule {schedule}"));
             }
         }
-        // A text that this version of the program does not accept names no secrets.
-        let connection = config::parse(&super::documents::place(name), &stored.body);
-        let sources = connection.map(|connection| connection.secrets());
-        for (_, source) in sources.unwrap_or_default() {
-            let secret = secrets::name(SECRETS_PREFIX, name, &source);
-            if self.vault.remove(&secret).await? {
-                removed.push(format!("secret {secret} (can be brought back for a week)"));
+        let mut stays = Vec::new();
+        match secrets_of_text(name, &stored.body) {
+            Some(secrets) => {
+                for secret in secrets {
+                    if self.vault.remove(&secret).await? {
+                        removed.push(format!("secret {secret} (can be brought back for a week)"));
+                    }
+                }
             }
+            None => stays.push(format!(
+                "the secrets below {SECRETS_PREFIX}{name}/: the stored text, which names them, is \
+                 not understood by this version; remove them in Secrets Manager"
+            )),
         }
         let table = &self.stack.table;
         let lake = self.stack.lake.trim_end_matches('/');
-        let stays = vec![
+        stays.extend([
             format!("the tables in {lake}/{name}/"),
             format!("states, runs and the connection's text in {table}, below connection#{name}"),
             format!("the customer's user and grants: `snowferry setup-sql {name} --remove`"),
-        ];
+        ]);
         Ok(Closed { removed, stays })
     }
 
@@ -330,6 +341,33 @@ impl Operator {
         Ok(())
     }
 
+    /// Plans the end of the secrets that only the stored text names.
+    async fn plan_former_secrets(
+        &self,
+        plan: &mut Plan,
+        connection: &Connection,
+    ) -> Result<(), BootstrapError> {
+        let Some(stored) = &plan.stored else { return Ok(()) };
+        let Some(former) = secrets_of_text(&plan.name, &stored.body) else {
+            let what = format!("secrets below {SECRETS_PREFIX}{}/", plan.name);
+            let detail = "the stored text is not understood; those that it alone names stay";
+            let details = vec![detail.to_owned()];
+            plan.changes.push(Change { what, action: Action::Keep, details });
+            return Ok(());
+        };
+        let wanted = secrets_of(connection);
+        for name in former.into_iter().filter(|name| !wanted.contains(name)) {
+            if matches!(self.vault.look(&name, None).await?, Stored::Absent | Stored::Removed) {
+                continue;
+            }
+            let detail = "the file names it no more; it can be brought back for a week";
+            let (what, details) = (format!("secret {name}"), vec![detail.to_owned()]);
+            plan.changes.push(Change { what, action: Action::Remove, details });
+            plan.steps.push(Step::NoSecret { name });
+        }
+        Ok(())
+    }
+
     async fn plan_schedule(
         &self,
         plan: &mut Plan,
@@ -354,6 +392,21 @@ impl Operator {
         }
         Ok(())
     }
+}
+
+/// Returns the names in the stack of a connection's secrets.
+fn secrets_of(connection: &Connection) -> Vec<String> {
+    let mut names = Vec::new();
+    for (_, source) in connection.secrets() {
+        names.push(secrets::name(SECRETS_PREFIX, &connection.name, &source));
+    }
+    names
+}
+
+/// The same of a stored text; `None` when this version of the program does not accept it.
+fn secrets_of_text(name: &ConnectionName, text: &str) -> Option<Vec<String>> {
+    let connection = config::parse(&place(name), text).ok()?;
+    Some(secrets_of(&connection))
 }
 
 /// Which runs a schedule starts.

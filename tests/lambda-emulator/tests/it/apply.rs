@@ -240,6 +240,42 @@ async fn a_key_of_before_comes_back_into_use() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_secret_that_nothing_names_any_more_goes_or_is_told() {
+    let Some(moto) = Moto::start().await else { return };
+    let Some(cloud) = Cloud::start("0.001", TABLES).await else { return };
+    write_stack(&cloud);
+    let apply = |key: &str| {
+        std::fs::write(cloud.stage.path().join("connections").join(key), key).unwrap();
+        cloud.stage.connect_with(&format!("key_pair: {{ private_key_file: {key} }}"), TABLES);
+        let applied = operated(&cloud, &moto, &["apply", FILE, "--yes"]);
+        let again = operated(&cloud, &moto, &["apply", FILE, "--yes"]);
+        assert!(actions(&again).iter().all(|(_, action)| action == "keep"), "{key}: {again}");
+        applied
+    };
+    let change = |what: &str, action: &str| (what.to_owned(), action.to_owned());
+    apply("old.p8");
+    let wanted = [
+        change("secret snowferry/acme/new.p8", "create"),
+        change("connection acme", "change"),
+        change("secret snowferry/acme/old.p8", "remove"),
+    ];
+    let exchanged = apply("new.p8");
+    assert_eq!(actions(&exchanged), wanted, "{exchanged}");
+    let brought_back = apply("old.p8");
+    assert_eq!(actions(&brought_back)[0], change("secret snowferry/acme/old.p8", "create"));
+
+    // A text of a later version, say: nobody knows which secrets it names.
+    cloud.spoil_stored_text().await;
+    let planned = operated(&cloud, &moto, &["apply", FILE, "--dry-run"]);
+    let told = change("secrets below snowferry/acme/", "keep");
+    assert!(actions(&planned).contains(&told), "{planned}");
+    let closed = operated(&cloud, &moto, &["close", "acme", "--yes"]);
+    assert_eq!(closed["removed"], json!([]), "{closed}");
+    assert!(closed["stays"].to_string().contains("secrets below snowferry/acme/"), "{closed}");
+    assert_eq!(moto.secret("snowferry/acme/old.p8").await, "old.p8");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_aws_would_take_and_never_run_is_refused_before_anything_is_stored() {
     let Some(moto) = Moto::start().await else { return };
     let Some(cloud) = Cloud::start("0.001", TABLES).await else { return };

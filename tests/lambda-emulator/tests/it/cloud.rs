@@ -77,6 +77,16 @@ impl Cloud {
         Documents::new(self.dynamodb.client(), TABLE)
     }
 
+    /// Puts a text into the place of the stored connection's that is no connection.
+    pub(crate) async fn spoil_stored_text(&self) {
+        let client = self.dynamodb.client();
+        let items = client.scan().table_name(TABLE).send().await.unwrap().items.unwrap();
+        let item = items.iter().find(|item| item["sk"].as_s().unwrap() == "document").unwrap();
+        let update = client.update_item().table_name(TABLE);
+        let update = update.key("pk", item["pk"].clone()).key("sk", item["sk"].clone());
+        update.update_expression("SET body = sk").send().await.unwrap();
+    }
+
     pub(crate) fn dynamodb_endpoint(&self) -> &str {
         &self.dynamodb.endpoint
     }
