@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
-use snowferry_model::time::Clock;
-use snowferry_model::time::UnixMillis;
+use snowferry_model::fault::{Fault, Retry};
+use snowferry_model::time::{Clock, UnixMillis};
 use snowferry_snowflake::client::SnowflakeClient;
 use uuid::Uuid;
 
 use super::Cloud;
 use super::event::{Message, Request};
+use super::queue::Queue;
 use crate::clock::{self, SystemClock};
 use crate::config::Connection;
 use crate::error::BootstrapError;
@@ -76,9 +77,86 @@ pub(super) async fn work_off_all(
     json!({ "batchItemFailures": failed })
 }
 
+/// Works on one message, unless it was worked off before; `false` when it is to come back.
+///
+/// `run` takes the request, the run's id and what started it. `comes_back` tells whether a record
+/// is of a failure that may pass by itself.
+pub(super) async fn work_off<R>(
+    cloud: &Cloud,
+    message: &Message,
+    comes_back: impl Fn(&R) -> bool,
+    run: impl AsyncFn(&Request, &str, &str) -> Result<Vec<R>, BootstrapError>,
+) -> bool {
+    let request = match &message.request {
+        Ok(request) => request,
+        Err(error) => {
+            // It would be no better the next time; the dead-letter queue is not for misspellings.
+            let (code, message_id) = (error.code(), message.id.as_str());
+            tracing::error!(code, message_id, %error, "a message is refused");
+            return true;
+        }
+    };
+    let run_id = request.run_id.clone().unwrap_or_else(|| run_id_of(message));
+    match run_once(cloud, request, &run_id, comes_back, run).await {
+        Ok(is_done) => is_done,
+        Err(error) => {
+            let (code, run_id) = (error.code(), run_id.as_str());
+            tracing::error!(code, run_id, %error, "a run could not start");
+            error.retry() == Retry::AfterFix
+        }
+    }
+}
+
+/// Runs what a message asks for, unless that is done; returns whether it now is.
+async fn run_once<R>(
+    cloud: &Cloud,
+    request: &Request,
+    run_id: &str,
+    comes_back: impl Fn(&R) -> bool,
+    run: impl AsyncFn(&Request, &str, &str) -> Result<Vec<R>, BootstrapError>,
+) -> Result<bool, BootstrapError> {
+    let connection = &request.selection.connection;
+    // A helper's message is neither looked for nor noted: it carries the task of the run it helps.
+    let task = request.helper.is_none().then(|| task_of(request, run_id));
+    if let Some(task) = &task
+        && cloud.documents.is_done(connection, task).await?
+    {
+        tracing::info!(run_id, hop = request.hop, "a message came again and is done");
+        return Ok(true);
+    }
+    let trigger = if request.hop == 0 { "schedule" } else { "continuation" };
+    let records = run(request, run_id, trigger).await?;
+    let is_done = !records.iter().any(comes_back);
+    if is_done && let Some(task) = &task {
+        cloud.documents.set_done(connection, task, SystemClock.now()).await?;
+    }
+    Ok(is_done)
+}
+
+/// Returns where a run goes on that is not done, and the number of that invocation.
+///
+/// # Errors
+/// [`BootstrapError::Hops`] beyond `most_hops`; [`BootstrapError::Setting`] without a queue.
+pub(super) fn next_hop<'a>(
+    cloud: &'a Cloud,
+    request: &Request,
+    run_id: &str,
+    most_hops: u32,
+) -> Result<(&'a Queue, u32), BootstrapError> {
+    let hop = request.hop.saturating_add(1);
+    if hop > most_hops {
+        return Err(BootstrapError::Hops { run_id: run_id.to_owned(), hops: request.hop });
+    }
+    let queue = cloud.queue.as_ref().ok_or_else(|| BootstrapError::Setting {
+        setting: "SNOWFERRY_QUEUE_URL",
+        reason: "a run met its deadline, and no queue is set to hand it on".to_owned(),
+    })?;
+    Ok((queue, hop))
+}
+
 /// Names what a message asks for: the same in each delivery, and another for each hop and part of
 /// the selection.
-pub(super) fn task_of(request: &Request, run_id: &str) -> String {
+fn task_of(request: &Request, run_id: &str) -> String {
     let tables = request.selection.tables.iter().flatten().map(ToString::to_string);
     let names = request.selection.names.iter().flatten().map(ToString::to_string);
     let parts: Vec<String> = tables.chain(names).collect();
@@ -87,7 +165,7 @@ pub(super) fn task_of(request: &Request, run_id: &str) -> String {
 }
 
 /// Makes a run id that is the same for each delivery of a message and sorts by its sending.
-pub(super) fn run_id_of(message: &Message) -> String {
+fn run_id_of(message: &Message) -> String {
     let hash = Uuid::new_v5(&Uuid::NAMESPACE_OID, message.id.as_bytes());
     let mut random = [0; 10];
     for (to, from) in random.iter_mut().zip(hash.as_bytes()) {

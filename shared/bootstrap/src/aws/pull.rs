@@ -20,15 +20,15 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::{Value, json};
 use snowferry_checkpoint::CheckpointStore;
-use snowferry_model::fault::{Fault, Retry};
+use snowferry_model::fault::{Fault as _, Retry};
 use snowferry_model::names::TableName;
 use snowferry_model::run::{Outcome, RunRecord};
 use snowferry_model::time::Clock;
 use snowferry_pull::{Limits, RunContext, TableJob, assist, pull_table};
 
-use super::event::{self, Event, Message, Request, Selection};
+use super::event::{self, Event, Request, Selection};
 use super::failure::Failure;
-use super::invocation::{Invocation, Session, run_id_of, task_of, work_off_all};
+use super::invocation::{Invocation, Session, next_hop, work_off, work_off_all};
 use super::queue::{HELPERS, MOST_HOPS, Next, Part};
 use super::{Cloud, metrics};
 use crate::clock::{self, SystemClock};
@@ -79,7 +79,10 @@ pub async fn handle(
             answer(&request.selection, &run_id, &records)
         }
         Event::Queue(messages) => Ok(work_off_all(&messages, async |message| {
-            Box::pin(work_off(cloud, message, invocation)).await
+            Box::pin(work_off(cloud, message, comes_back, async |request, run_id, trigger| {
+                pull_or_help(cloud, request, run_id, trigger, invocation).await
+            }))
+            .await
         })
         .await),
     }
@@ -103,52 +106,19 @@ fn answer(selection: &Selection, run_id: &str, records: &[RunRecord]) -> Result<
     }
 }
 
-/// Works on one message; `false` when it is to come back.
-async fn work_off(cloud: &Cloud, message: &Message, invocation: &Invocation) -> bool {
-    let request = match &message.request {
-        Ok(request) => request,
-        Err(error) => {
-            // It would be no better the next time; the dead-letter queue is not for misspellings.
-            tracing::error!(code = error.code(), message = %message.id, %error, "a message is refused");
-            return true;
-        }
-    };
-    let run_id = request.run_id.clone().unwrap_or_else(|| run_id_of(message));
-    let trigger = if request.hop == 0 { "schedule" } else { "continuation" };
-    let pulled = pull_message(cloud, request, &run_id, trigger, invocation).await;
-    match pulled {
-        Ok(records) => !records.iter().any(comes_back),
-        Err(error) => {
-            let (code, run) = (error.code(), run_id.as_str());
-            tracing::error!(code, run_id = run, %error, "a run could not start");
-            error.retry() == Retry::AfterFix
-        }
-    }
-}
-
-/// As [`pull`], unless the message was worked off before.
-async fn pull_message(
+/// Pulls what a message asks for, or helps the run that has sent it.
+async fn pull_or_help(
     cloud: &Cloud,
     request: &Request,
     run_id: &str,
     trigger: &str,
     invocation: &Invocation,
 ) -> Result<Vec<RunRecord>, BootstrapError> {
-    let connection = &request.selection.connection;
-    if request.helper.is_some() {
-        help(cloud, request, run_id, invocation).await?;
-        return Ok(Vec::new());
+    if request.helper.is_none() {
+        return pull(cloud, request, run_id, trigger, invocation).await;
     }
-    let task = task_of(request, run_id);
-    if cloud.documents.is_done(connection, &task).await? {
-        tracing::info!(run_id, hop = request.hop, "a message came again and is done");
-        return Ok(Vec::new());
-    }
-    let records = pull(cloud, request, run_id, trigger, invocation).await?;
-    if !records.iter().any(comes_back) {
-        cloud.documents.set_done(connection, &task, SystemClock.now()).await?;
-    }
-    Ok(records)
+    help(cloud, request, run_id, invocation).await?;
+    Ok(Vec::new())
 }
 
 /// Returns whether a failure may pass by itself, so that the message is to be tried again.
@@ -229,14 +199,7 @@ async fn hand_on(
     if rest.is_empty() {
         return Ok(());
     }
-    let hop = request.hop.saturating_add(1);
-    if hop > MOST_HOPS {
-        return Err(BootstrapError::Hops { run_id: run_id.to_owned(), hops: request.hop });
-    }
-    let queue = cloud.queue.as_ref().ok_or_else(|| BootstrapError::Setting {
-        setting: "SNOWFERRY_QUEUE_URL",
-        reason: "a run met its deadline, and no queue is set to hand it on".to_owned(),
-    })?;
+    let (queue, hop) = next_hop(cloud, request, run_id, MOST_HOPS)?;
     for (position, job) in connection.tables.iter().enumerate() {
         let Some(begun) = rest.iter().find(|rest| rest.table == job.table) else { continue };
         let (selection, part) = (&request.selection, Part::Table(&job.table));

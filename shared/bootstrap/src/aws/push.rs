@@ -14,14 +14,14 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::{Value, json};
 use snowferry_checkpoint::PushStore;
-use snowferry_model::fault::{Fault, Retry};
+use snowferry_model::fault::{Fault as _, Retry};
 use snowferry_model::push::{PushOutcome, PushRunRecord};
 use snowferry_model::time::Clock as _;
 use snowferry_push::{Limits, PushContext, PushJob, push_table};
 
-use super::event::{self, Event, Message, Request, Selection};
+use super::event::{self, Event, Request, Selection};
 use super::failure::Failure;
-use super::invocation::{Invocation, Session, run_id_of, task_of, work_off_all};
+use super::invocation::{Invocation, Session, next_hop, work_off, work_off_all};
 use super::queue::{MOST_PUSH_HOPS, Next, Part};
 use super::{Cloud, metrics};
 use crate::clock::{self, SystemClock};
@@ -73,7 +73,10 @@ pub async fn handle(
             answer(&request.selection, &run_id, &records)
         }
         Event::Queue(messages) => Ok(work_off_all(&messages, async |message| {
-            Box::pin(work_off(cloud, message, invocation)).await
+            Box::pin(work_off(cloud, message, comes_back, async |request, run_id, trigger| {
+                push(cloud, request, run_id, trigger, invocation).await
+            }))
+            .await
         })
         .await),
     }
@@ -99,48 +102,6 @@ fn answer(
         run_id: run_id.to_owned(),
         pushes: records.iter().map(report).collect(),
     }))
-}
-
-/// Works on one message; `false` when it is to come back.
-async fn work_off(cloud: &Cloud, message: &Message, invocation: &Invocation) -> bool {
-    let request = match &message.request {
-        Ok(request) => request,
-        Err(error) => {
-            // It would be no better the next time; the dead-letter queue is not for misspellings.
-            tracing::error!(code = error.code(), message = %message.id, %error, "a message is refused");
-            return true;
-        }
-    };
-    let run_id = request.run_id.clone().unwrap_or_else(|| run_id_of(message));
-    match push_message(cloud, request, &run_id, invocation).await {
-        Ok(records) => !records.iter().any(comes_back),
-        Err(error) => {
-            let (code, run) = (error.code(), run_id.as_str());
-            tracing::error!(code, run_id = run, %error, "a run could not start");
-            error.retry() == Retry::AfterFix
-        }
-    }
-}
-
-/// As [`push`], unless the message was worked off before.
-async fn push_message(
-    cloud: &Cloud,
-    request: &Request,
-    run_id: &str,
-    invocation: &Invocation,
-) -> Result<Vec<PushRunRecord>, BootstrapError> {
-    let connection = &request.selection.connection;
-    let task = task_of(request, run_id);
-    if cloud.documents.is_done(connection, &task).await? {
-        tracing::info!(run_id, hop = request.hop, "a message came again and is done");
-        return Ok(Vec::new());
-    }
-    let trigger = if request.hop == 0 { "schedule" } else { "continuation" };
-    let records = push(cloud, request, run_id, trigger, invocation).await?;
-    if !records.iter().any(comes_back) {
-        cloud.documents.set_done(connection, &task, SystemClock.now()).await?;
-    }
-    Ok(records)
 }
 
 /// Returns whether a failure may pass by itself, so that the message is to be tried again.
@@ -212,14 +173,7 @@ async fn hand_on(
     if rest.is_empty() {
         return Ok(());
     }
-    let hop = request.hop.saturating_add(1);
-    if hop > MOST_PUSH_HOPS {
-        return Err(BootstrapError::Hops { run_id: run_id.to_owned(), hops: request.hop });
-    }
-    let queue = cloud.queue.as_ref().ok_or_else(|| BootstrapError::Setting {
-        setting: "SNOWFERRY_QUEUE_URL",
-        reason: "a run met its deadline, and no queue is set to hand it on".to_owned(),
-    })?;
+    let (queue, hop) = next_hop(cloud, request, run_id, MOST_PUSH_HOPS)?;
     for (position, job) in connection.pushes.iter().enumerate() {
         if rest.iter().any(|rest| rest.push == job.push) {
             let (selection, part) = (&request.selection, Part::Push(&job.push.name));
