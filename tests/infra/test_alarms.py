@@ -108,6 +108,13 @@ def test_the_first_widget_says_which_connection_is_late_and_why():
         assert part in first["query"]
 
 
+def test_the_second_widget_names_the_push_that_failed_or_the_table():
+    second = dashboard()["widgets"][1]["properties"]
+    assert "failures" in second["title"]
+    assert "PullLogs" in second["query"] and "PushLogs" in second["query"]
+    assert "fields @timestamp, connection, table, push, code, blame, repair" in second["query"]
+
+
 def test_the_dashboard_shows_every_alarm():
     shown, = [w["properties"]["alarms"] for w in dashboard()["widgets"] if w["type"] == "alarm"]
     assert {a.removesuffix(".Arn") for a in shown} == set(ALARMS) - {"NatPortsAlarm"}
