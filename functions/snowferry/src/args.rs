@@ -118,9 +118,9 @@ pub(crate) enum Command {
     /// Store a connection with its schedules in a stack on AWS
     Apply(apply::ApplyArgs),
     /// Keep the runs of a connection from starting
-    Pause(control::ControlArgs),
+    Pause(control::PauseArgs),
     /// Let the runs of a paused connection start again
-    Resume(control::ControlArgs),
+    Resume(control::ResumeArgs),
     /// End a connection, and tell what stays of it
     Close(control::CloseArgs),
     /// Show how far each table is synced, and what that promises

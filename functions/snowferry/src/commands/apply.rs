@@ -18,7 +18,8 @@ const AFTER: &str = "\
 Shows first what differs from what is stored: the connection's text line by line, its secrets (never
 their content), its schedules. A paused connection stays paused.
 
-The stack is told by what this prints, once after each deployment:
+A stack must be named, by --stack or by SNOWFERRY_STACK. It is told by what this prints, once after
+each deployment:
   aws cloudformation describe-stacks --stack-name snowferry > stack.json
 
 Examples:

@@ -20,6 +20,14 @@ Examples:
   snowferry pause acme                      on this machine
   snowferry pause acme --stack stack.json   on AWS";
 
+const RESUME_AFTER: &str = "\
+On AWS its schedules start runs again. A connection that was closed there is not paused:
+`snowferry apply` opens it again.
+
+Examples:
+  snowferry resume acme                      on this machine
+  snowferry resume acme --stack stack.json   on AWS";
+
 const CLOSE_AFTER: &str = "\
 On AWS the connection's schedules and secrets go; on this machine it is paused. What stays is named,
 with the way to remove it: no table, state or file is deleted by this command.
@@ -28,10 +36,21 @@ Examples:
   snowferry close acme
   snowferry close acme --stack stack.json --yes";
 
-/// Keeps the runs of a connection from starting, or lets them start again.
+/// Keeps the runs of a connection from starting.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = PAUSE_AFTER)]
-pub(crate) struct ControlArgs {
+pub(crate) struct PauseArgs {
+    /// The connection
+    name: String,
+
+    #[command(flatten)]
+    stack: StackArgs,
+}
+
+/// Lets the runs of a paused connection start again.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = RESUME_AFTER)]
+pub(crate) struct ResumeArgs {
     /// The connection
     name: String,
 
@@ -55,7 +74,7 @@ pub(crate) struct CloseArgs {
 }
 
 /// Pauses.
-pub(crate) async fn pause(global: &Global, args: ControlArgs) -> Result<Done, Failure> {
+pub(crate) async fn pause(global: &Global, args: PauseArgs) -> Result<Done, Failure> {
     let name = named(&args.name)?;
     match args.stack.operator().await? {
         Some(operator) => operator.pause(&name).await?,
@@ -67,7 +86,7 @@ pub(crate) async fn pause(global: &Global, args: ControlArgs) -> Result<Done, Fa
 }
 
 /// Resumes.
-pub(crate) async fn resume(global: &Global, args: ControlArgs) -> Result<Done, Failure> {
+pub(crate) async fn resume(global: &Global, args: ResumeArgs) -> Result<Done, Failure> {
     let name = named(&args.name)?;
     match args.stack.operator().await? {
         Some(operator) => operator.resume(&name).await?,
@@ -84,23 +103,26 @@ pub(crate) async fn close(global: &Global, args: CloseArgs) -> Result<Done, Fail
         output::note("nothing was changed");
         return Ok(Done::Nothing);
     }
-    let (removed, stays) = match operator {
+    let (end, removed, stays) = match operator {
         Some(operator) => {
             let closed = operator.close(&name).await?;
-            (closed.removed, closed.stays)
+            let end = format!("{name} is closed: no run starts any more");
+            (end, closed.removed, closed.stays)
         }
         None => {
             let app = here(global, &name)?;
             let connection = app.connection(&args.name)?;
             app.pause(&name)?;
-            (Vec::new(), app.remains(&connection))
+            let end =
+                format!("{name} is paused for good; only `snowferry resume {name}` ends that");
+            (end, Vec::new(), app.remains(&connection))
         }
     };
     if global.json {
         output::json(&json!({ "connection": name, "removed": removed, "stays": stays }))?;
         return Ok(Done::All);
     }
-    output::line(format!("{name} is closed: no run starts any more"))?;
+    output::line(end)?;
     for (heading, things) in [("removed:", removed), ("what stays:", stays)] {
         if !things.is_empty() {
             output::line(heading)?;

@@ -1,4 +1,4 @@
-//! The commands, a file each.
+//! The commands: each, or a few that belong together, in a file.
 
 pub(crate) mod apply;
 pub(crate) mod check;
