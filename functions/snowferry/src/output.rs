@@ -1,6 +1,7 @@
-//! Standard output: tables, sentences and JSON; and how numbers are written for people.
+//! Standard output: tables, sentences and JSON; how numbers are written for people, and how one is
+//! asked.
 
-use std::io::Write;
+use std::io::{BufRead, IsTerminal, Write};
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use serde::Serialize;
@@ -36,6 +37,35 @@ pub(crate) fn json_line(value: &impl Serialize) -> Result<(), Failure> {
         serde_json::to_string(value).map_err(|error| Failure::local("write JSON", &error))?;
     line(text)?;
     written(std::io::stdout().lock().flush())
+}
+
+/// What a person is asked before something is changed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Question<'a> {
+    /// What needs the answer, for where nobody can be asked: `a reset`.
+    pub(crate) of: &'a str,
+    /// What to do there instead.
+    pub(crate) instead: &'a str,
+    /// The question.
+    pub(crate) text: &'a str,
+    /// What is to be typed.
+    pub(crate) answer: &'a str,
+}
+
+/// Asks, and returns whether exactly the answer was typed.
+pub(crate) fn confirmed(question: Question<'_>) -> Result<bool, Failure> {
+    let Question { of, instead, text, answer } = question;
+    if !std::io::stdin().is_terminal() {
+        let message = format!("{of} needs a confirmation, and nobody can be asked here");
+        return Err(Failure::usage(message, instead));
+    }
+    note(text);
+    let mut typed = String::new();
+    std::io::stdin()
+        .lock()
+        .read_line(&mut typed)
+        .map_err(|error| Failure::local("read the confirmation", &error))?;
+    Ok(typed.trim() == answer)
 }
 
 fn written(result: std::io::Result<()>) -> Result<(), Failure> {

@@ -153,13 +153,14 @@ impl TableRun {
             words.push(format!("at the source, {}", self.schema_changes.join(", ")));
         }
         if self.null_cursors > 0 {
-            words.push(format!("{} without a cursor in the source", rows(self.null_cursors)));
+            let rows = output::number_of(self.null_cursors, "row");
+            words.push(format!("{rows} without a cursor in the source"));
         }
         if self.future_cursors > 0 {
+            let rows = output::number_of(self.future_cursors, "row");
             words.push(format!(
-                "warning: {} with a cursor of the future in the source, read by every run if the \
-                 table has a key, else when the time has come",
-                rows(self.future_cursors)
+                "warning: {rows} with a cursor of the future in the source, read by every run if \
+                 the table has a key, else when the time has come"
             ));
         }
         if self.slices_loaded > 1 {
@@ -170,10 +171,6 @@ impl TableRun {
         }
         (!words.is_empty()).then(|| format!("{}: {}", self.table, words.join("; ")))
     }
-}
-
-fn rows(count: u64) -> String {
-    format!("{} row{}", output::count(count), if count == 1 { "" } else { "s" })
 }
 
 /// Lays out what a run did to each table.

@@ -1,6 +1,5 @@
 //! `snowferry apply`: stores a connection in a stack on AWS, with its secrets and schedules.
 
-use std::io::{BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -12,7 +11,7 @@ use snowferry_bootstrap::secrets::LocalSecrets;
 
 use crate::args::Global;
 use crate::failure::{Done, Failure};
-use crate::output;
+use crate::output::{self, Question};
 
 const AFTER: &str = "\
 Shows first what differs from what is stored: the connection's text line by line, its secrets (never
@@ -149,17 +148,10 @@ fn show(plan: &Plan) -> Result<(), Failure> {
 }
 
 fn confirmed(name: &str) -> Result<bool, Failure> {
-    if !std::io::stdin().is_terminal() {
-        return Err(Failure::usage(
-            "storing a connection needs a confirmation, and nobody can be asked here",
-            "add --yes, or --dry-run to look only",
-        ));
-    }
-    output::note(format!("Store {name} so? Type yes:"));
-    let mut typed = String::new();
-    std::io::stdin()
-        .lock()
-        .read_line(&mut typed)
-        .map_err(|error| Failure::local("read the confirmation", &error))?;
-    Ok(typed.trim() == "yes")
+    output::confirmed(Question {
+        of: "storing a connection",
+        instead: "add --yes, or --dry-run to look only",
+        text: &format!("Store {name} so? Type yes:"),
+        answer: "yes",
+    })
 }

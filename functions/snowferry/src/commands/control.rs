@@ -1,16 +1,15 @@
 //! `snowferry pause`, `resume`, `close`: whether the runs of a connection start.
 
-use std::io::{BufRead, IsTerminal};
-
 use clap::Args;
 use serde_json::json;
 use snowferry_bootstrap::app::App;
 use snowferry_model::names::ConnectionName;
 
 use super::apply::StackArgs;
+use super::runs::connection_name;
 use crate::args::Global;
 use crate::failure::{Done, Failure};
-use crate::output;
+use crate::output::{self, Question};
 
 const PAUSE_AFTER: &str = "\
 A paused connection's pulls and pushes end at once, with exit code 0; a run that is under way ends
@@ -75,7 +74,7 @@ pub(crate) struct CloseArgs {
 
 /// Pauses.
 pub(crate) async fn pause(global: &Global, args: PauseArgs) -> Result<Done, Failure> {
-    let name = named(&args.name)?;
+    let name = connection_name(&args.name)?;
     match args.stack.operator().await? {
         Some(operator) => operator.pause(&name).await?,
         None => here(global, &name)?.pause(&name)?,
@@ -87,7 +86,7 @@ pub(crate) async fn pause(global: &Global, args: PauseArgs) -> Result<Done, Fail
 
 /// Resumes.
 pub(crate) async fn resume(global: &Global, args: ResumeArgs) -> Result<Done, Failure> {
-    let name = named(&args.name)?;
+    let name = connection_name(&args.name)?;
     match args.stack.operator().await? {
         Some(operator) => operator.resume(&name).await?,
         None => here(global, &name)?.resume(&name)?,
@@ -97,7 +96,7 @@ pub(crate) async fn resume(global: &Global, args: ResumeArgs) -> Result<Done, Fa
 
 /// Closes and tells what stays.
 pub(crate) async fn close(global: &Global, args: CloseArgs) -> Result<Done, Failure> {
-    let name = named(&args.name)?;
+    let name = connection_name(&args.name)?;
     let operator = args.stack.operator().await?;
     if !args.yes && !confirmed(&name)? {
         output::note("nothing was changed");
@@ -157,12 +156,6 @@ fn here(global: &Global, name: &ConnectionName) -> Result<App, Failure> {
     Ok(app)
 }
 
-fn named(name: &str) -> Result<ConnectionName, Failure> {
-    ConnectionName::new(name).map_err(|error| {
-        Failure::usage(format!("`{name}` is no connection's name: {error}"), "give its name")
-    })
-}
-
 fn told(global: &Global, name: &ConnectionName, status: &str, text: &str) -> Result<Done, Failure> {
     if global.json {
         output::json(&json!({ "connection": name, "status": status }))?;
@@ -172,19 +165,8 @@ fn told(global: &Global, name: &ConnectionName, status: &str, text: &str) -> Res
     Ok(Done::All)
 }
 
-/// Asks for the connection's name, typed in full.
 fn confirmed(name: &ConnectionName) -> Result<bool, Failure> {
-    if !std::io::stdin().is_terminal() {
-        return Err(Failure::usage(
-            "closing needs a confirmation, and nobody can be asked here",
-            "add --yes",
-        ));
-    }
-    output::note(format!("No run of {name} will start any more.\nType its name to confirm:"));
-    let mut typed = String::new();
-    std::io::stdin()
-        .lock()
-        .read_line(&mut typed)
-        .map_err(|error| Failure::local("read the confirmation", &error))?;
-    Ok(typed.trim() == name.as_str())
+    let text = format!("No run of {name} will start any more.\nType its name to confirm:");
+    let of = "closing";
+    output::confirmed(Question { of, instead: "add --yes", text: &text, answer: name.as_str() })
 }

@@ -1,6 +1,5 @@
 //! `snowferry reset`: makes the next pull of a table a new full backfill.
 
-use std::io::{BufRead, IsTerminal};
 use std::sync::Arc;
 
 use clap::Args;
@@ -12,7 +11,7 @@ use snowferry_pull::{PullError, Silent};
 use super::pull::{context, select};
 use crate::args::Global;
 use crate::failure::{Done, Failure};
-use crate::output;
+use crate::output::{self, Question};
 
 const AFTER: &str = "\
 Nothing is deleted: readers keep the table as it is until the next pull has read everything anew
@@ -78,22 +77,12 @@ fn refused(error: PullError) -> Failure {
     }
 }
 
-/// Asks for the table's name, typed in full.
 fn confirmed(table: &TableName) -> Result<bool, Failure> {
-    if !std::io::stdin().is_terminal() {
-        return Err(Failure::usage(
-            "a reset needs a confirmation, and nobody can be asked here",
-            "add --yes",
-        ));
-    }
-    output::note(format!(
-        "The next pull reads all of {table} anew, at the customer's cost.\n\
+    let name = table.to_string();
+    let text = format!(
+        "The next pull reads all of {name} anew, at the customer's cost.\n\
          Type the table's name to confirm:"
-    ));
-    let mut typed = String::new();
-    std::io::stdin()
-        .lock()
-        .read_line(&mut typed)
-        .map_err(|error| Failure::local("read the confirmation", &error))?;
-    Ok(typed.trim() == table.to_string())
+    );
+    let of = "a reset";
+    output::confirmed(Question { of, instead: "add --yes", text: &text, answer: &name })
 }
