@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use snowferry_model::names::ConnectionName;
 
 use crate::app::App;
-use crate::config::Connection;
+use crate::config::{Connection, NamedSecret};
 use crate::error::BootstrapError;
 use crate::home;
 
@@ -63,7 +63,7 @@ impl App {
             format!("the tables in {}", tables.join(name.as_str()).display()),
             format!("states and runs in {}", home.state().display()),
         ];
-        for (what, source) in connection.secrets() {
+        for NamedSecret { what, source, .. } in connection.secrets() {
             stays.push(format!("the {what} in the {source}"));
         }
         stays.push(format!(

@@ -69,6 +69,12 @@ impl StackArgs {
 
 /// Compares, asks, stores.
 pub(crate) async fn run(global: &Global, args: ApplyArgs) -> Result<Done, Failure> {
+    if global.json && !args.yes && !args.dry_run {
+        return Err(Failure::usage(
+            "with --json the difference is not shown before it is made, so nobody can be asked",
+            "add --dry-run to look only, or --yes",
+        ));
+    }
     let (text, connection) = read(&args.file)?;
     let Some(operator) = args.stack.operator().await? else {
         return Err(Failure::usage(
@@ -80,25 +86,22 @@ pub(crate) async fn run(global: &Global, args: ApplyArgs) -> Result<Done, Failur
     if !global.json {
         show(&plan)?;
     }
-    if args.dry_run || plan.is_empty() {
-        return told(global, &plan, None);
-    }
-    if !args.yes && !confirmed(&plan.connection)? {
-        output::note("nothing was changed");
-        return Ok(Done::Nothing);
-    }
-    let shown = global.json.then(|| as_json(&plan));
-    let name = plan.connection.clone();
-    let version = operator.apply(plan).await?;
-    match shown {
-        Some(mut shown) => {
-            if let Some(fields) = shown.as_object_mut() {
-                fields.insert("applied".to_owned(), true.into());
-                fields.insert("version".to_owned(), version.into());
-            }
-            output::json(&shown)?;
+    let mut applied = None;
+    if !args.dry_run && !plan.is_empty() {
+        if !args.yes && !confirmed(&plan.connection)? {
+            output::note("nothing was changed");
+            return Ok(Done::Nothing);
         }
-        None => output::line(format!("stored {name} as version {version}"))?,
+        applied = Some(operator.apply(&plan).await?);
+    }
+    let name = &plan.connection;
+    match applied {
+        _ if global.json => output::json(&as_json(&plan, applied))?,
+        Some(version) => output::line(format!("stored {name} as version {version}"))?,
+        None if plan.is_empty() => {
+            output::line(format!("{name} is stored as it is; nothing to change"))?;
+        }
+        None => {}
     }
     Ok(Done::All)
 }
@@ -110,22 +113,14 @@ fn read(file: &Path) -> Result<(String, config::Connection), Failure> {
     Ok((text, connection))
 }
 
-fn told(global: &Global, plan: &Plan, version: Option<u64>) -> Result<Done, Failure> {
-    if global.json {
-        let mut shown = as_json(plan);
-        if let Some(fields) = shown.as_object_mut() {
-            fields.insert("applied".to_owned(), false.into());
-            fields.insert("version".to_owned(), json!(version.or(plan.stored_version)));
-        }
-        output::json(&shown)?;
-    } else if plan.is_empty() {
-        output::line(format!("{} is stored as it is; nothing to change", plan.connection))?;
+/// The plan, whether it was applied, and the version that is now stored.
+fn as_json(plan: &Plan, applied: Option<u64>) -> serde_json::Value {
+    let mut shown = json!(plan);
+    if let Some(fields) = shown.as_object_mut() {
+        fields.insert("applied".to_owned(), applied.is_some().into());
+        fields.insert("version".to_owned(), json!(applied.or(plan.stored_version)));
     }
-    Ok(Done::All)
-}
-
-fn as_json(plan: &Plan) -> serde_json::Value {
-    json!(plan)
+    shown
 }
 
 fn show(plan: &Plan) -> Result<(), Failure> {

@@ -22,7 +22,7 @@ use super::secrets;
 use super::settings::SECRETS_PREFIX;
 use super::stack::Stack;
 use super::vault::{Stored, Vault, version_id};
-use crate::config::{self, Connection, Schedule};
+use crate::config::{self, Connection, NamedSecret, Schedule};
 use crate::error::BootstrapError;
 use crate::secrets::SecretReader;
 
@@ -175,26 +175,26 @@ impl Operator {
     /// [`BootstrapError::Cloud`]; [`BootstrapError::Changed`] when somebody else has stored,
     /// paused, resumed or closed the connection since it was compared. What was done before stays;
     /// apply again for the rest.
-    pub async fn apply(&self, plan: Plan) -> Result<u64, BootstrapError> {
+    pub async fn apply(&self, plan: &Plan) -> Result<u64, BootstrapError> {
         // Secrets and schedules have no condition of their own, and a plan may have no document.
         if self.documents.stored(&plan.name).await? != plan.stored {
-            return Err(BootstrapError::Changed { name: plan.connection });
+            return Err(BootstrapError::Changed { name: plan.connection.clone() });
         }
         let mut version = plan.stored_version.unwrap_or(0);
-        for step in plan.steps {
+        for step in &plan.steps {
             match step {
-                Step::Secret { name, secret, id } => self.vault.put(&name, &secret, id).await?,
+                Step::Secret { name, secret, id } => self.vault.put(name, secret, *id).await?,
                 Step::Document { text } => {
                     let before = plan.stored.as_ref();
-                    version = self.documents.replace(&plan.name, before, &text).await?;
+                    version = self.documents.replace(&plan.name, before, text).await?;
                 }
                 Step::NoSecret { name } => {
-                    self.vault.remove(&name).await?;
+                    self.vault.remove(name).await?;
                 }
                 Step::Schedule { name, entry, is_there } => {
-                    self.scheduler.put(&name, &entry, is_there).await?;
+                    self.scheduler.put(name, entry, *is_there).await?;
                 }
-                Step::NoSchedule { name } => self.scheduler.delete(&name).await?,
+                Step::NoSchedule { name } => self.scheduler.delete(name).await?,
             }
         }
         Ok(version)
@@ -296,7 +296,7 @@ impl Operator {
         at_hand: &dyn SecretReader,
     ) -> Result<(), BootstrapError> {
         let mut seen: Vec<(String, &'static str)> = Vec::new();
-        for (what, source) in connection.secrets() {
+        for NamedSecret { what, source, is_guessable } in connection.secrets() {
             let name = secrets::name(SECRETS_PREFIX, &connection.name, &source);
             if let Some((_, other)) = seen.iter().find(|(known, _)| *known == name) {
                 let reason = format!(
@@ -307,36 +307,33 @@ impl Operator {
                 return Err(BootstrapError::Setting { setting: "secrets", reason });
             }
             seen.push((name.clone(), what));
-            let secret = at_hand.read(&connection.name, what, &source);
-            let id = match &secret {
+            let at_hand = at_hand.read(&connection.name, what, &source);
+            let id = match &at_hand {
                 // Whoever may look at a version's id could guess a password by it.
-                Ok(secret) if !["password", "passphrase", config::SALT].contains(&what) => {
-                    Some(version_id(&name, secret))
-                }
+                Ok(secret) if !is_guessable => Some(version_id(&name, secret)),
                 _ => None,
             };
             let stored = self.vault.look(&name, id.as_ref()).await?;
-            let (action, details) = match (&secret, stored) {
+            let keep = |details| (Action::Keep, details, None);
+            let (action, details, secret) = match (at_hand, stored) {
                 (Err(_), Stored::Other | Stored::Same) => {
-                    (Action::Keep, vec![format!("the {what} is not at hand, and stored already")])
+                    keep(vec![format!("the {what} is not at hand, and stored already")])
                 }
-                (Err(_), Stored::Absent | Stored::Removed) => {
-                    return Err(secret.err().unwrap_or_else(|| no_connection(&connection.name)));
+                (Err(error), Stored::Absent | Stored::Removed) => return Err(error),
+                (Ok(_), Stored::Same) => keep(Vec::new()),
+                (Ok(secret), Stored::Absent) => {
+                    (Action::Create, vec![format!("the {what}")], Some(secret))
                 }
-                (Ok(_), Stored::Same) => (Action::Keep, Vec::new()),
-                (Ok(_), Stored::Absent) => (Action::Create, vec![format!("the {what}")]),
-                (Ok(_), Stored::Removed) => {
-                    (Action::Create, vec![format!("the {what}, brought back")])
+                (Ok(secret), Stored::Removed) => {
+                    (Action::Create, vec![format!("the {what}, brought back")], Some(secret))
                 }
-                (Ok(_), Stored::Other) => {
-                    let why = if id.is_some() { "another" } else { "stored anew each time" };
-                    (Action::Change, vec![format!("the {what}: {why}")])
+                (Ok(secret), Stored::Other) => {
+                    let why = if is_guessable { "stored anew each time" } else { "another" };
+                    (Action::Change, vec![format!("the {what}: {why}")], Some(secret))
                 }
             };
             plan.changes.push(Change { what: format!("secret {name}"), action, details });
-            if let (Ok(secret), Action::Create | Action::Change) = (secret, action) {
-                plan.steps.push(Step::Secret { name, secret, id });
-            }
+            plan.steps.extend(secret.map(|secret| Step::Secret { name, secret, id }));
         }
         Ok(())
     }
@@ -397,8 +394,8 @@ impl Operator {
 /// Returns the names in the stack of a connection's secrets.
 fn secrets_of(connection: &Connection) -> Vec<String> {
     let mut names = Vec::new();
-    for (_, source) in connection.secrets() {
-        names.push(secrets::name(SECRETS_PREFIX, &connection.name, &source));
+    for secret in connection.secrets() {
+        names.push(secrets::name(SECRETS_PREFIX, &connection.name, &secret.source));
     }
     names
 }

@@ -48,25 +48,30 @@ pub struct KeyFile {
 }
 
 impl Auth {
-    /// Lists the secrets that the sign-in needs, each with what it is.
+    /// Lists the secrets that the sign-in needs.
     #[must_use]
-    pub fn secrets(&self) -> Vec<(&'static str, SecretSource)> {
+    pub fn secrets(&self) -> Vec<NamedSecret> {
         match self {
             Self::KeyPair { private_key_file, passphrase, next } => {
                 let keys = std::iter::once((private_key_file, passphrase))
                     .chain(next.iter().map(|next| (&next.private_key_file, &next.passphrase)));
                 let mut secrets = Vec::new();
                 for (file, passphrase) in keys {
-                    secrets.push(("private key", SecretSource::File(file.clone())));
-                    let passphrase = passphrase.clone().map(|source| ("passphrase", source));
+                    let source = SecretSource::File(file.clone());
+                    secrets.push(NamedSecret::made("private key", source));
+                    let passphrase = passphrase.clone();
+                    let passphrase =
+                        passphrase.map(|source| NamedSecret::guessable("passphrase", source));
                     // Both keys may be opened by one passphrase.
                     secrets.extend(passphrase.filter(|one| !secrets.contains(one)));
                 }
                 secrets
             }
-            Self::AccessToken(source) => vec![("access token", source.clone())],
-            Self::OAuth { client_secret, .. } => vec![("client secret", client_secret.clone())],
-            Self::Password(source) => vec![("password", source.clone())],
+            Self::AccessToken(source) => vec![NamedSecret::made("access token", source.clone())],
+            Self::OAuth { client_secret, .. } => {
+                vec![NamedSecret::made("client secret", client_secret.clone())]
+            }
+            Self::Password(source) => vec![NamedSecret::guessable("password", source.clone())],
         }
     }
 
@@ -74,6 +79,30 @@ impl Auth {
     #[must_use]
     pub fn key_pair(private_key_file: PathBuf) -> Self {
         Self::KeyPair { private_key_file, passphrase: None, next: None }
+    }
+}
+
+/// A secret that a connection names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedSecret {
+    /// `private key`, `password`, …
+    pub what: &'static str,
+    /// Where it is kept.
+    pub source: SecretSource,
+    /// Whether a person may have thought it out, so that nothing made of it may be shown: who sees
+    /// a hash of it could try words.
+    pub is_guessable: bool,
+}
+
+impl NamedSecret {
+    /// One that a program made at random.
+    fn made(what: &'static str, source: SecretSource) -> Self {
+        Self { what, source, is_guessable: false }
+    }
+
+    /// One that a person may have thought out.
+    pub(super) fn guessable(what: &'static str, source: SecretSource) -> Self {
+        Self { what, source, is_guessable: true }
     }
 }
 

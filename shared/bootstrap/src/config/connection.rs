@@ -8,7 +8,7 @@ use snowferry_pull::TableJob;
 use snowferry_push::PushJob;
 use snowferry_snowflake::client::Selection;
 
-use super::auth::SecretSource;
+use super::auth::{NamedSecret, SecretSource};
 use super::document::{self, Node, Position, Value};
 use super::fields::{Problems, Section, Show, Spot, text};
 use super::problem::Problem;
@@ -46,10 +46,10 @@ const FIELDS: &[&str] = &["version", "connection", "snowflake", "database", "pul
 pub(crate) const SALT: &str = "salt of hashes";
 
 impl Connection {
-    /// Lists the secrets that the connection needs, each with what it is.
+    /// Lists the secrets that the connection needs.
     #[must_use]
-    pub fn secrets(&self) -> Vec<(&'static str, SecretSource)> {
-        let salt = self.hash_salt.clone().map(|source| (SALT, source));
+    pub fn secrets(&self) -> Vec<NamedSecret> {
+        let salt = self.hash_salt.clone().map(|source| NamedSecret::guessable(SALT, source));
         self.snowflake.auth.secrets().into_iter().chain(salt).collect()
     }
 }

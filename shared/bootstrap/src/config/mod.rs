@@ -25,7 +25,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 
-pub use auth::{Auth, KeyFile, SecretSource};
+pub use auth::{Auth, KeyFile, NamedSecret, SecretSource};
 pub(crate) use connection::SALT;
 pub use connection::{Connection, parse};
 pub use document::Position;

@@ -171,7 +171,14 @@ async fn a_connection_is_stored_changed_paused_resumed_and_closed() {
     assert_eq!(actions(&planned), wanted, "{planned}");
     assert!(planned["changes"][1]["details"].to_string().contains("+   schedule"), "{planned}");
     assert_eq!(moto.schedule("acme-pull").await, None, "a dry run changes nothing");
-    assert_eq!(operate(&cloud, &moto, &["apply", FILE]).status.code(), Some(2), "nobody is asked");
+    for (arguments, told) in [
+        (vec!["apply", FILE], "nobody can be asked here"),
+        (vec!["apply", FILE, "--json"], "--dry-run"),
+    ] {
+        let refused = operate(&cloud, &moto, &arguments);
+        assert_eq!(refused.status.code(), Some(2), "{}", show(&refused));
+        assert!(show(&refused).contains(told), "{}", show(&refused));
+    }
 
     let applied = operated(&cloud, &moto, &["apply", FILE, "--yes"]);
     assert_eq!((&applied["applied"], &applied["version"]), (&json!(true), &json!(2)), "{applied}");

@@ -55,6 +55,22 @@ fn a_password_comes_from_a_file_or_a_variable() {
 }
 
 #[test]
+fn what_a_person_may_have_thought_out_counts_as_guessable() {
+    let auth = "{ key_pair: { private_key_file: keys/acme.p8 } }";
+    let named = |text: &str| {
+        let secrets = read_with(auth, text).unwrap().secrets();
+        secrets.into_iter().map(|secret| (secret.what, secret.is_guessable)).collect::<Vec<_>>()
+    };
+    let encrypted = "{ key_pair: { private_key_file: a.p8, passphrase: { file: a.txt } } }";
+    assert_eq!(named(encrypted), [("private key", false), ("passphrase", true)]);
+    assert_eq!(named("{ access_token: { file: token } }"), [("access token", false)]);
+    assert_eq!(named("{ password: { env: ACME_PASSWORD } }"), [("password", true)]);
+    let oauth = "{ oauth: { token_endpoint: 'https://idp.example/token', client_id: c-1, \
+                 client_secret: { file: s } } }";
+    assert_eq!(named(oauth), [("client secret", false)]);
+}
+
+#[test]
 fn every_way_to_sign_in_is_read_and_written_back_the_same() {
     let written = "{ key_pair: { private_key_file: keys/acme.p8 } }";
     let file = |name: &str| SecretSource::File(PathBuf::from(format!("connections/{name}")));

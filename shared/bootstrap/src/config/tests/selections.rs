@@ -23,6 +23,7 @@ fn columns_a_filter_and_a_salt_are_read() {
     assert_eq!(selection.hash, [id("ID")]);
     assert_eq!(selection.filter.as_ref().unwrap().text(), "region = 'EU'");
     assert_eq!(connection.hash_salt, Some(SecretSource::Variable("SALT".to_owned())));
+    assert!(connection.secrets().pop().unwrap().is_guessable, "the salt");
 }
 
 #[test]
