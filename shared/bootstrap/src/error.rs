@@ -1,6 +1,6 @@
 //! Why a program could not start its work: files, folders, secrets, and what lies below.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use snowferry_checkpoint::CheckpointError;
 use snowferry_database::DatabaseError;
@@ -23,12 +23,12 @@ pub enum BootstrapError {
         problems: Vec<Problem>,
     },
     /// There is no such connection.
-    #[error("there is no connection `{name}`: {} does not exist", file.display())]
+    #[error("there is no connection `{name}`: {}", absent(file.as_deref()))]
     NoConnection {
         /// The name that was asked for.
         name: String,
-        /// Where it would be.
-        file: PathBuf,
+        /// Where it would be; `None` for one that a stack would have.
+        file: Option<PathBuf>,
         /// The connections that are there.
         known: Vec<String>,
     },
@@ -159,8 +159,16 @@ pub enum BootstrapError {
     },
 }
 
+/// Says where a connection was looked for.
+fn absent(file: Option<&Path>) -> String {
+    match file {
+        Some(file) => format!("{} does not exist", file.display()),
+        None => "the stack has none of that name".to_owned(),
+    }
+}
+
 /// Lists all problems, one place each.
-fn told(file: &std::path::Path, problems: &[Problem]) -> String {
+fn told(file: &Path, problems: &[Problem]) -> String {
     let count = match problems.len() {
         1 => "one problem".to_owned(),
         count => format!("{count} problems"),
@@ -236,6 +244,9 @@ impl Fault for BootstrapError {
 
     fn hint(&self) -> Option<String> {
         match self {
+            Self::NoConnection { name, file: None, .. } => Some(format!(
+                "`snowferry apply connections/{name}.yaml --stack FILE` stores it"
+            )),
             Self::NoConnection { name, known, .. } if known.is_empty() => {
                 Some(format!("`snowferry init {name}` writes a commented file"))
             }

@@ -15,6 +15,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use snowferry_model::names::ConnectionName;
 use snowferry_model::time::UnixMillis;
 
+use super::failure::cloud;
 use crate::config::{self, Connection};
 use crate::error::BootstrapError;
 
@@ -282,8 +283,7 @@ pub(super) fn place(name: &ConnectionName) -> PathBuf {
 
 /// Says that a stack has no connection of that name.
 pub(super) fn no_connection(name: &ConnectionName) -> BootstrapError {
-    let (file, known) = (place(name), Vec::new());
-    BootstrapError::NoConnection { name: name.to_string(), file, known }
+    BootstrapError::NoConnection { name: name.to_string(), file: None, known: Vec::new() }
 }
 
 /// Says that a connection's runs do not start.
@@ -307,18 +307,4 @@ fn is_refused(
     >,
 ) -> bool {
     error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception())
-}
-
-/// Keeps the code and the message of an answer; the SDK's own form may print whole headers.
-pub(super) fn cloud<E>(step: String, error: aws_sdk_dynamodb::error::SdkError<E>) -> BootstrapError
-where
-    E: std::error::Error + aws_sdk_dynamodb::error::ProvideErrorMetadata + Send + Sync + 'static,
-{
-    use aws_sdk_dynamodb::error::ProvideErrorMetadata as _;
-    let source = match (error.code(), error.message()) {
-        (Some(code), Some(message)) => format!("AWS answered {code}: {message}").into(),
-        (Some(code), None) => format!("AWS answered {code}").into(),
-        (None, _) => error.into(),
-    };
-    BootstrapError::Cloud { step, source }
 }

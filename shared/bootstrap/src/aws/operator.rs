@@ -17,7 +17,7 @@ use snowferry_snowflake::client::Secret;
 use uuid::Uuid;
 
 use super::documents::{Documents, Status, StoredConnection, no_connection, place};
-use super::schedules::{Entry, Scheduler};
+use super::schedules::{Entry, MOST_AGE_S, MOST_TRIES, Scheduler};
 use super::secrets;
 use super::settings::SECRETS_PREFIX;
 use super::stack::Stack;
@@ -279,13 +279,18 @@ impl Operator {
         queue: &str,
         is_enabled: bool,
     ) -> Entry {
-        let Schedule { expression, time_zone, window_minutes } = schedule;
         Entry {
+            expression: schedule.expression.clone(),
+            time_zone: schedule.time_zone.clone(),
+            window_minutes: schedule.window_minutes.map(i32::from),
             is_enabled,
             queue: queue.to_owned(),
+            message_group: format!("{connection}#0"),
+            input: serde_json::json!({ "connection": connection }).to_string(),
             role: self.stack.schedule_role.clone(),
             dead_letters: self.stack.undelivered_queue.clone(),
-            ..Entry::new(expression, time_zone, *window_minutes, connection.as_str())
+            most_age_s: MOST_AGE_S,
+            most_tries: MOST_TRIES,
         }
     }
 

@@ -14,6 +14,7 @@ use snowferry_model::names::TableName;
 use snowferry_model::push::PushName;
 
 use super::event::{HELPER, HOP, RUN_ID, Selection};
+use super::failure::cloud;
 use crate::error::BootstrapError;
 
 /// The most invocations of one run: a day and a half of the longest ones. AWS's own detection of
@@ -106,9 +107,7 @@ impl Queue {
             }
             None => send,
         };
-        send.send()
-            .await
-            .map_err(|error| super::documents::cloud(format!("hand run {run_id} on"), error))?;
+        send.send().await.map_err(|error| cloud(format!("hand run {run_id} on"), error))?;
         Ok(())
     }
 }

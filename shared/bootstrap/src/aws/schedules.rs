@@ -8,13 +8,13 @@ use aws_sdk_scheduler::types::{
     SqsParameters, Target,
 };
 
-use super::documents::cloud;
+use super::failure::cloud;
 use crate::error::BootstrapError;
 
 /// How long Scheduler tries to hand an event on, and how often: an hour, as the event of the next
 /// day must not meet it.
-const MOST_AGE_S: i32 = 3600;
-const MOST_TRIES: i32 = 20;
+pub(super) const MOST_AGE_S: i32 = 3600;
+pub(super) const MOST_TRIES: i32 = 20;
 
 /// Everything of a schedule that we set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,27 +33,6 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn new(
-        expression: &str,
-        time_zone: &str,
-        window_minutes: Option<u16>,
-        connection: &str,
-    ) -> Self {
-        Self {
-            expression: expression.to_owned(),
-            time_zone: time_zone.to_owned(),
-            window_minutes: window_minutes.map(i32::from),
-            is_enabled: true,
-            queue: String::new(),
-            message_group: format!("{connection}#0"),
-            input: serde_json::json!({ "connection": connection }).to_string(),
-            role: String::new(),
-            dead_letters: String::new(),
-            most_age_s: MOST_AGE_S,
-            most_tries: MOST_TRIES,
-        }
-    }
-
     fn of(found: &GetScheduleOutput) -> Self {
         let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
         let target = found.target();

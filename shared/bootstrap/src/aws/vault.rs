@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use snowferry_snowflake::client::Secret;
 use uuid::Uuid;
 
-use super::documents::cloud;
+use super::failure::cloud;
 use crate::error::BootstrapError;
 
 /// For how many days a removed secret can be brought back.

@@ -51,7 +51,7 @@ pub fn load(folder: &Path, name: &str) -> Result<Connection, BootstrapError> {
         Ok(text) => parse(&file, &text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let known = names(folder);
-            Err(BootstrapError::NoConnection { name: name.to_owned(), file, known })
+            Err(BootstrapError::NoConnection { name: name.to_owned(), file: Some(file), known })
         }
         Err(source) => Err(BootstrapError::ReadConnection { file, source }),
     }

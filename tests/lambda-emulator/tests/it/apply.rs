@@ -367,6 +367,7 @@ async fn a_pause_or_a_close_of_somebody_else_is_not_undone() {
     for status in [Status::Active, Status::Paused, Status::Closed] {
         let refused = documents.set_status(&nobody, status).await.unwrap_err();
         assert_eq!(refused.code(), "CONFIG_NO_CONNECTION", "{status:?}");
+        assert!(refused.hint().unwrap().contains("apply connections/nobody.yaml --stack FILE"));
     }
     assert_eq!(documents.stored(&nobody).await.unwrap(), None);
     // Whoever has seen that it is closed opens it.
