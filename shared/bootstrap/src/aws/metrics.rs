@@ -1,5 +1,5 @@
-//! One line of JSON for each table or push and run, in CloudWatch's embedded metric format: the numbers
-//! become metrics of the function, everything else can be searched for.
+//! One line of JSON for each table or push and run, in CloudWatch's embedded metric format: the
+//! numbers become metrics of the function, everything else can be searched for.
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 
 use serde_json::{Value, json};

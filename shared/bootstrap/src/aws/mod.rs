@@ -1,8 +1,8 @@
 //! What runs in AWS: functions that take an event, and everything they touch.
 //!
 //! A function's `main.rs` makes a [`Cloud`] once per cold start and hands each invocation to
-//! [`pull::handle`], `push::handle` or [`check::handle`]. An event selects work and carries no state: a schedule,
-//! the queue and a person's test event take the same path.
+//! [`pull::handle`], `push::handle` or [`check::handle`]. An event selects work and carries no
+//! state: a schedule, the queue and a person's test event take the same path.
 //!
 //! - [`settings`]: names of bucket, table, queue from the environment; never a secret.
 //! - [`event`]: the selection, by itself or in messages of a queue.
@@ -16,8 +16,9 @@
 //! - [`stack`]: what an operator is told of a deployed stack.
 //! - [`check`]: every prerequisite of a connection, seen from the fixed addresses.
 //! - [`metrics`]: one line for each table and run, which CloudWatch reads as metrics.
-//! - [`failure`]: a typed diagnostic with our stable code.
+//! - [`failure`]: errors of AWS as ours, and a typed diagnostic with our stable code.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -172,10 +173,7 @@ impl Cloud {
             Lake::Bucket { bucket, prefix } => {
                 Ok(Arc::new(BucketDelta::new(self.s3.clone(), bucket, prefix)))
             }
-            Lake::Folder(folder) => {
-                let opened = DeltaDatabase::open(folder);
-                Ok(Arc::new(opened.map_err(|source| BootstrapError::Database { source })?))
-            }
+            Lake::Folder(path) => Ok(Arc::new(folder(path)?)),
         }
     }
 
@@ -204,11 +202,7 @@ impl Cloud {
             Lake::Bucket { bucket, prefix } => {
                 DeltaExport::of_bucket(BucketDelta::new(self.s3.clone(), bucket, prefix), options)
             }
-            Lake::Folder(folder) => {
-                let opened = DeltaDatabase::open(folder);
-                let database = opened.map_err(|source| BootstrapError::Database { source })?;
-                DeltaExport::new(database, options)
-            }
+            Lake::Folder(path) => DeltaExport::new(folder(path)?, options),
         }))
     }
 
@@ -230,4 +224,9 @@ impl Cloud {
     async fn connection(&self, name: &ConnectionName) -> Result<Connection, BootstrapError> {
         self.documents.connection(name).await
     }
+}
+
+/// Opens our database in a folder of the machine.
+fn folder(path: &Path) -> Result<DeltaDatabase, BootstrapError> {
+    DeltaDatabase::open(path).map_err(|source| BootstrapError::Database { source })
 }

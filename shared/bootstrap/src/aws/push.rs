@@ -49,7 +49,7 @@ pub struct OneReport {
     pub push: String,
     /// Its table.
     pub target: String,
-    /// `applied`, `continued` or `busy`.
+    /// `applied`, `continued` or `busy`; a push that failed or was refused is the call's failure.
     pub outcome: &'static str,
     /// Rows that were applied.
     pub rows: u64,

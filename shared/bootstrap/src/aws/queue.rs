@@ -1,10 +1,10 @@
 //! The FIFO queue by which a run that met its deadline goes on.
 //!
-//! Each table or push that is left goes on by a message of its own. The message group is a slot of the
-//! connection, `acme#0` to `acme#3`: the messages of a slot are worked off one after the other, so
-//! a connection has no more workers than slots and cannot take those of another. A table keeps its
-//! slot, and its helpers come in those beside it. A message's deduplication id is made of the run,
-//! its hop, its part and its helper, so that handing on twice sends once.
+//! Each table or push that is left goes on by a message of its own. The message group is a slot of
+//! the connection, `acme#0` to `acme#3`: the messages of a slot are worked off one after the other,
+//! so a connection has no more workers than slots and cannot take those of another. A table keeps
+//! its slot, and its helpers come in those beside it. A message's deduplication id is made of the
+//! run, its hop, its part and its helper, so that handing on twice sends once.
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::MessageAttributeValue;

@@ -16,6 +16,9 @@ const TABLES: &str = "    - { table: CRM.PUBLIC.ACCOUNTS, key: [ID], cursor: UPD
     - { table: SNOWFLAKE_SAMPLE_DATA.TPCH_SF1.LINEITEM, mode: once }
 ";
 
+/// A table that is read whole by each run.
+const WHOLE: &str = "    - { table: CRM.PUBLIC.ACCOUNTS, mode: full, skip_unchanged: false }\n";
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_backfill_over_many_invocations_killed_and_doubled_equals_an_undisturbed_one() {
     let Some(cloud) = Cloud::start("0.05", TABLES).await else { return };
@@ -57,14 +60,7 @@ async fn a_backfill_over_many_invocations_killed_and_doubled_equals_an_undisturb
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_process_that_was_frozen_goes_on_with_the_next_event() {
-    let Some(cloud) = Cloud::start(
-        "0.001",
-        "    - { table: CRM.PUBLIC.ACCOUNTS, mode: full, skip_unchanged: false }\n",
-    )
-    .await
-    else {
-        return;
-    };
+    let Some(cloud) = Cloud::start("0.001", WHOLE).await else { return };
     let function = cloud.function("pull");
     let event = json!({ "connection": "acme" });
     for _ in 0..3 {
@@ -85,14 +81,7 @@ async fn a_process_that_was_frozen_goes_on_with_the_next_event() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_rotated_key_is_read_again_and_a_pending_one_is_tried() {
-    let Some(cloud) = Cloud::start(
-        "0.001",
-        "    - { table: CRM.PUBLIC.ACCOUNTS, mode: full, skip_unchanged: false }\n",
-    )
-    .await
-    else {
-        return;
-    };
+    let Some(cloud) = Cloud::start("0.001", WHOLE).await else { return };
     let function = cloud.function("pull");
     let event = json!({ "connection": "acme" });
     // The current version is a key that the user no longer has; the rotation has staged the other.
@@ -114,14 +103,7 @@ async fn a_rotated_key_is_read_again_and_a_pending_one_is_tried() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_cannot_be_run_is_told_by_its_code() {
-    let Some(cloud) = Cloud::start(
-        "0.001",
-        "    - { table: CRM.PUBLIC.ACCOUNTS, mode: full, skip_unchanged: false }\n",
-    )
-    .await
-    else {
-        return;
-    };
+    let Some(cloud) = Cloud::start("0.001", WHOLE).await else { return };
     let function = cloud.function("pull");
     for (event, code) in [
         (json!({ "connection": "acme", "table": "X" }), "EVENT_INVALID"),
