@@ -10,6 +10,8 @@
 //! - a **queue** as event source ([`source`]): several workers, one message of a group at a time,
 //!   deleted when it was worked off, back after its visibility timeout when not.
 //!
+//! [`stack`] tells functions and commands of the AWS on this machine.
+//!
 //! Not here: memory limits, `/tmp` limits, extensions, and anything of IAM.
 
 use std::collections::BTreeMap;
@@ -22,6 +24,7 @@ use serde_json::Value;
 
 pub mod sandbox;
 pub mod source;
+pub mod stack;
 
 use sandbox::Sandbox;
 

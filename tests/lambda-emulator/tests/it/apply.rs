@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use snowferry_bootstrap::aws::documents::Status;
-use snowferry_lambda_emulator::Answer;
+use snowferry_lambda_emulator::{Answer, stack};
 use snowferry_model::fault::Fault as _;
 use snowferry_model::names::ConnectionName;
 use tokio::net::{TcpListener, TcpStream};
@@ -18,7 +18,6 @@ use crate::cloud::{Cloud, acme};
 use crate::stage::show;
 
 const TABLES: &str = "    - { table: CRM.PUBLIC.ACCOUNTS, mode: full }\n";
-const ACCOUNT: &str = "123456789012";
 
 /// Moto's server; ends when it is dropped.
 struct Moto {
@@ -96,25 +95,8 @@ impl Moto {
 
 /// Writes the outputs of the stack as CloudFormation describes them.
 fn write_stack(cloud: &Cloud) {
-    let arn = |service: &str, name: &str| {
-        let region = if service == "iam" { "" } else { "us-east-1" };
-        format!("arn:aws:{service}:{region}:{ACCOUNT}:{name}")
-    };
-    let outputs: Vec<Value> = [
-        ("TableName", "snowferry".to_owned()),
-        ("LakeUri", "s3://snowferry/lake".to_owned()),
-        ("DataKeyArn", arn("kms", "key/0b5d2c2e-0000-4000-8000-000000000000")),
-        ("ScheduleGroupName", "snowferry".to_owned()),
-        ("ScheduleRoleArn", arn("iam", "role/snowferry-schedule")),
-        ("PullQueueArn", arn("sqs", "snowferry-pull.fifo")),
-        ("PushQueueArn", arn("sqs", "snowferry-push.fifo")),
-        ("UndeliveredQueueArn", arn("sqs", "snowferry-undelivered")),
-    ]
-    .into_iter()
-    .map(|(key, value)| json!({ "OutputKey": key, "OutputValue": value }))
-    .collect();
-    let stack = json!({ "Stacks": [{ "StackName": "snowferry", "Outputs": outputs }] });
-    std::fs::write(cloud.stage.path().join("stack.json"), stack.to_string()).unwrap();
+    let file = cloud.stage.path().join("stack.json");
+    std::fs::write(file, stack::outputs().to_string()).unwrap();
 }
 
 /// Runs a command of the operator.

@@ -1,6 +1,5 @@
 //! AWS and a Snowflake on this machine, with a connection that is stored.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,14 +19,12 @@ use snowferry_database::Database;
 use snowferry_database::delta::DeltaDatabase;
 use snowferry_database::delta::bucket::BucketDelta;
 use snowferry_lambda_emulator::source::Mischief;
+use snowferry_lambda_emulator::stack::{self, BUCKET, TABLE};
 use snowferry_lambda_emulator::{Answer, Function, FunctionOptions};
 use snowferry_model::names::ConnectionName;
 use snowferry_model::state::StreamKey;
 
 use crate::stage::{Stage, binary, show};
-
-const BUCKET: &str = "snowferry";
-const TABLE: &str = "snowferry";
 
 /// How long an invocation may take: 900 s in AWS.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(8);
@@ -118,25 +115,9 @@ impl Cloud {
 
     /// The same with another time for each invocation.
     pub(crate) fn function_within(&self, name: &str, timeout: Duration) -> Arc<Function> {
-        let environment = [
-            ("AWS_REGION", "us-east-1"),
-            ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
-            ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
-            ("AWS_ENDPOINT_URL_S3", &self.s3.endpoint),
-            ("AWS_ENDPOINT_URL_DYNAMODB", &self.dynamodb.endpoint),
-            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &self.services.endpoint),
-            ("AWS_ENDPOINT_URL_SQS", &self.services.endpoint),
-            ("SNOWFERRY_TABLE", TABLE),
-            ("SNOWFERRY_BUCKET", BUCKET),
-            ("SNOWFERRY_LAKE_URI", "s3://snowferry/lake"),
-            ("SNOWFERRY_QUEUE_URL", &self.services.queue_url()),
-            ("SNOWFERRY_PART_MIB", "1"),
-            ("SNOWFERRY_LOG", "warn"),
-        ];
-        let environment: BTreeMap<String, String> = environment
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect();
+        let common = stack::environment(&self.s3, &self.dynamodb, &self.services);
+        let mut environment = stack::function_environment(&common, &self.services);
+        environment.insert("SNOWFERRY_PART_MIB".to_owned(), "1".to_owned());
         Arc::new(Function::new(FunctionOptions {
             name: format!("snowferry-{name}"),
             binary: function_binary(name),

@@ -1,21 +1,16 @@
 //! Our side: bucket, table, queues, secrets, schedules and the functions.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
 use snowferry_aws_fakes::dynamodb::{DynamoLocal, FOLDER_VARIABLE};
-use snowferry_aws_fakes::s3::{ACCESS_KEY, FakeS3, SECRET_KEY};
+use snowferry_aws_fakes::s3::FakeS3;
 use snowferry_aws_fakes::services::FakeServices;
+use snowferry_lambda_emulator::stack::{self, BUCKET, TABLE};
 use snowferry_lambda_emulator::{Function, FunctionOptions};
 
 use crate::{BoxError, say};
-
-const BUCKET: &str = "snowferry";
-const TABLE: &str = "snowferry";
-const REGION: &str = "us-east-1";
 
 /// What is deployed. It ends when this is dropped.
 pub(crate) struct Stack {
@@ -42,29 +37,9 @@ impl Stack {
             .ok_or_else(|| format!("{FOLDER_VARIABLE} is not set: start this by `tests/dev`"))?;
         dynamodb.create_table(TABLE).await?;
         let s3 = FakeS3::start(&[BUCKET], 0).await?;
-        let common: BTreeMap<String, String> = [
-            ("AWS_REGION", REGION),
-            ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
-            ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
-            ("AWS_ENDPOINT_URL_S3", &s3.endpoint),
-            ("AWS_ENDPOINT_URL_DYNAMODB", &dynamodb.endpoint),
-            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &pulls.endpoint),
-            ("AWS_ENDPOINT_URL_SCHEDULER", &pulls.endpoint),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .into();
+        let common = stack::environment(&s3, &dynamodb, pulls);
         let function = |name: &str, services: &FakeServices| {
-            let mut environment = common.clone();
-            for (variable, value) in [
-                ("AWS_ENDPOINT_URL_SQS", services.endpoint.clone()),
-                ("SNOWFERRY_QUEUE_URL", services.queue_url()),
-                ("SNOWFERRY_TABLE", TABLE.to_owned()),
-                ("SNOWFERRY_BUCKET", BUCKET.to_owned()),
-                ("SNOWFERRY_LAKE_URI", format!("s3://{BUCKET}/lake")),
-                ("SNOWFERRY_LOG", "warn".to_owned()),
-            ] {
-                environment.insert(variable.to_owned(), value);
-            }
+            let environment = stack::function_environment(&common, services);
             Arc::new(Function::new(FunctionOptions {
                 name: format!("snowferry-{name}"),
                 binary: binaries.join(format!("snowferry-fn-{name}")),
@@ -74,7 +49,7 @@ impl Stack {
         };
         let (pull, push) = (function("pull", pulls), function("push", pushes));
         let check = function("check", pulls);
-        std::fs::write(folder.join("stack.json"), outputs().to_string())?;
+        std::fs::write(folder.join("stack.json"), stack::outputs().to_string())?;
         let mut text = String::new();
         for (name, value) in &common {
             text.push_str(&format!("export {name}={value}\n"));
@@ -106,25 +81,4 @@ impl Stack {
     pub(crate) fn functions(&self) -> Vec<Arc<Function>> {
         [&self.pull, &self.push, &self.check].map(Arc::clone).into()
     }
-}
-
-/// The outputs of the stack, as CloudFormation describes them.
-fn outputs() -> Value {
-    let arn = |service: &str, region: &str, name: &str| {
-        format!("arn:aws:{service}:{region}:000000000000:{name}")
-    };
-    let outputs: Vec<Value> = [
-        ("TableName", TABLE.to_owned()),
-        ("LakeUri", format!("s3://{BUCKET}/lake")),
-        ("DataKeyArn", arn("kms", REGION, "key/dev")),
-        ("ScheduleGroupName", "dev".to_owned()),
-        ("ScheduleRoleArn", arn("iam", "", "role/dev")),
-        ("PullQueueArn", arn("sqs", REGION, "dev-pull.fifo")),
-        ("PushQueueArn", arn("sqs", REGION, "dev-push.fifo")),
-        ("UndeliveredQueueArn", arn("sqs", REGION, "dev-undelivered")),
-    ]
-    .into_iter()
-    .map(|(key, value)| json!({ "OutputKey": key, "OutputValue": value }))
-    .collect();
-    json!({ "Stacks": [{ "StackName": "dev", "Outputs": outputs }] })
 }
